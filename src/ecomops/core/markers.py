@@ -1,0 +1,131 @@
+"""Markers for what is not a number array: whole numbers, flags, names, texts and random generators, all strict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic_core import core_schema
+
+from ecomops.core.messages import clipped
+from ecomops.core.reading import refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+
+WHOLE_LIMIT = 2.0**53
+
+
+class Plain:
+    """A marker whose check is one function: the strict forms of int, bool, str arrays and generators."""
+
+    def __init__(
+        self,
+        check: Callable[[Any], Any],
+        schema: dict[str, Any],
+        dump: Callable[[Any], Any] | None = None,
+        *,
+        batched: bool = False,
+    ) -> None:
+        self.check, self.schema, self.dump, self.batched = check, schema, dump, batched
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        serialization = self.dump and core_schema.plain_serializer_function_ser_schema(self.dump, when_used="json")
+        return core_schema.no_info_plain_validator_function(self.check, serialization=serialization or None)
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return dict(self.schema)
+
+
+def is_batched(marker: Any) -> bool:
+    """Tell whether a marker other than `Floats` takes part in broadcasting (flags and texts do, names do not)."""
+    return isinstance(marker, Plain) and marker.batched
+
+
+def whole(least: int | None) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer | float | np.floating):
+            raise refuse(f"must be a whole number, got {type(value).__name__} {clipped(value)}")
+        if isinstance(value, float | np.floating) and not float(value).is_integer():
+            raise refuse(f"must be a whole number, got {float(value)}")
+        number = int(value)
+        if least is not None and number < least:
+            raise refuse(f"must be >= {least}, got {number}")
+        if abs(number) > WHOLE_LIMIT:
+            raise refuse(f"must be at most 2**53, got {clipped(number)}")
+        return number
+
+    return check
+
+
+def flag(value: Any) -> bool:
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise refuse(f"must be true or false, got {type(value).__name__} {clipped(value)}")
+
+
+def generator(value: Any) -> np.random.Generator:
+    if isinstance(value, np.random.Generator):
+        return value
+    if value is None:
+        return np.random.default_rng()
+    return np.random.default_rng(whole(0)(value))
+
+
+def seed(value: Any) -> int | None:
+    """Keep the seed itself, for the model of a function's arguments."""
+    if isinstance(value, np.random.Generator):
+        raise refuse("must be an integer seed here: a random generator has no JSON form")
+    return None if value is None else whole(0)(value)
+
+
+def frozen(array: NDArray[Any]) -> NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def names(value: Any) -> NDArray[Any]:
+    """Read ids or names: strings, or whole numbers kept as int64."""
+    array = np.asarray(value.to_numpy() if hasattr(value, "to_numpy") else value)
+    if array.ndim != 1:
+        raise refuse(f"must be a one-dimensional list of names, got {clipped(value)}")
+    if array.dtype.kind in "iu":
+        return frozen(array.astype(np.int64, copy=False))
+    # A list that mixes strings with numbers becomes a numpy string array: look at the items themselves.
+    items = array.tolist() if array.dtype.kind in "OT" else value if isinstance(value, list | tuple) else None
+    if items is not None:
+        for index, item in enumerate(items):
+            if not isinstance(item, str):
+                raise refuse(f"must be names (str), got {type(item).__name__} {clipped(item)} at index {index}")
+    elif array.dtype.kind != "U" and array.size:
+        raise refuse(f"must be names (str) or whole numbers, got an array of {array.dtype}")
+    return frozen(np.asarray(array, dtype=object))
+
+
+def flags(value: Any) -> bool | NDArray[np.bool_]:
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    array = np.asarray(value.to_numpy() if hasattr(value, "to_numpy") else value)
+    if array.dtype.kind != "b" and array.size:
+        raise refuse(f"must be true or false, got {clipped(value)}")
+    return bool(array) if array.ndim == 0 else frozen(array.astype(bool, copy=False))
+
+
+def texts(value: Any) -> str | NDArray[Any]:
+    if isinstance(value, str):
+        return str(value)
+    array = np.asarray(value.to_numpy() if hasattr(value, "to_numpy") else value, dtype=object)
+    if array.ndim == 0 or not all(isinstance(item, str) for item in array.ravel()):
+        raise refuse(f"must be text or a list of texts, got {clipped(value)}")
+    return frozen(array)
+
+
+def listed(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else value

@@ -1,0 +1,106 @@
+"""Anything that holds numbers, read into float64; what only looks like numbers is refused."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic_core import PydanticCustomError
+
+from ecomops.core.messages import clipped
+
+MAX_LIST_DEPTH = 4
+
+
+def refuse(text: str) -> PydanticCustomError:
+    """Build the error that pydantic passes on word for word."""
+    return PydanticCustomError("ecomops", "{text}", {"text": text})
+
+
+def as_float_array(value: Any, *, nan: bool = False, inf: bool = False) -> NDArray[np.float64]:
+    """Read anything that holds numbers into float64, and refuse what only looks like numbers."""
+    if isinstance(value, np.ndarray | np.generic):
+        return _from_numpy(value)
+    if isinstance(value, list | tuple | range):
+        return _from_sequence(value, special=nan or inf)
+    if nan and value is None:
+        return np.asarray(np.nan)
+    if inf and value in ("Infinity", "-Infinity"):
+        return np.asarray(math.inf if value == "Infinity" else -math.inf)
+    if isinstance(value, bool) or not hasattr(value, "to_numpy"):
+        raise refuse(f"must be a number or an array of numbers, got {type(value).__name__} {clipped(value)}")
+    if hasattr(value, "columns") or hasattr(value, "schema"):
+        raise refuse("must be one column of numbers, got a data frame; select a column")
+    return _from_column(value)
+
+
+def index_of(value: Any) -> Any:
+    """Return the index of a pandas Series where it labels rows (a RangeIndex does not), else None."""
+    index = getattr(value, "index", None)
+    if index is None or callable(index) or not type(value).__module__.startswith("pandas"):
+        return None
+    return None if type(index).__name__ == "RangeIndex" else index
+
+
+def float_of(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise refuse("must be finite, got an integer too large for a float") from None
+
+
+def _from_numpy(value: NDArray[Any] | np.generic) -> NDArray[np.float64]:
+    array = np.asanyarray(value)
+    if isinstance(array, np.ma.MaskedArray):
+        raise refuse("must be a plain array, got a masked array; fill or drop the masked entries")
+    if array.dtype.kind in "fiu":
+        return np.asarray(array, dtype=np.float64)
+    if array.dtype.kind == "O":
+        return _from_sequence(array.tolist() if array.ndim else [array.item()]).reshape(array.shape)
+    raise refuse(f"must be numbers, got an array of {array.dtype}")
+
+
+def _from_column(value: Any) -> NDArray[np.float64]:
+    """Read a pandas, Polars or PyArrow column; its nulls arrive as NaN and are refused as such."""
+    if str(getattr(value, "dtype", getattr(value, "type", ""))).lower() in {"bool", "boolean"}:
+        raise refuse("must be numbers, got a column of booleans")
+    try:
+        array = value.to_numpy()
+    except ValueError:
+        array = value.to_numpy(zero_copy_only=False)  # PyArrow copies where there are nulls
+    if array.dtype.kind == "O":
+        try:
+            array = value.to_numpy(dtype=np.float64, na_value=np.nan)
+        except (TypeError, ValueError):
+            return _from_sequence(list(value))
+    return _from_numpy(array)
+
+
+def _from_sequence(value: Any, *, special: bool = False, depth: int = 1) -> NDArray[np.float64]:
+    if depth > MAX_LIST_DEPTH:
+        raise refuse(f"must be nested at most {MAX_LIST_DEPTH} deep")
+    kinds = set(map(type, value))
+    if kinds <= {float, int}:
+        try:
+            return np.asarray(value, dtype=np.float64)
+        except OverflowError:
+            raise refuse("must be finite, got an integer too large for a float") from None
+    rows = []
+    for index, item in enumerate(value):
+        if special and item is None:
+            rows.append(np.asarray(np.nan))
+        elif special and isinstance(item, str) and item in ("Infinity", "-Infinity"):
+            rows.append(np.asarray(math.inf if item == "Infinity" else -math.inf))
+        elif isinstance(item, list | tuple | range):
+            rows.append(_from_sequence(item, special=special, depth=depth + 1))
+        elif isinstance(item, np.ndarray | np.generic):
+            rows.append(_from_numpy(item))
+        elif isinstance(item, float | int) and not isinstance(item, bool):
+            rows.append(np.asarray(float_of(item)))
+        else:
+            raise refuse(f"must be numbers, got {type(item).__name__} {clipped(item)} at index {index}")
+    if len({row.shape for row in rows}) > 1:
+        raise refuse("must be rectangular, got rows of different lengths")
+    return np.stack(rows) if rows else np.empty(0)

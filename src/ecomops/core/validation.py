@@ -1,0 +1,280 @@
+"""`validated`: check what a public function is given, run its mathematics, and speak one line when it cannot.
+
+`arguments` turns the same signature into a model, for those who receive JSON.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar, cast, get_args, get_origin
+
+import numpy as np
+from pydantic import ConfigDict, Field, ValidationError, create_model, validate_call
+from pydantic_core import PydanticCustomError
+
+from ecomops.core.arrays import Floats, Rng, Seed
+from ecomops.core.errors import InputError
+from ecomops.core.messages import explain
+from ecomops.core.model import Model, batch_of, broadcast, common_labels, core_of, set_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _FrameMarker:
+    """Marks an argument that has no JSON form."""
+
+    def __repr__(self) -> str:
+        return "frame"
+
+
+Frame = Annotated[Any, _FrameMarker()]
+
+
+class _Binding:
+    """What is known about one validated function after its first call."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.signature, self.bound = _evaluated(function)
+        self.name = function.__qualname__ if self.bound else function.__name__
+        self.names = list(self.signature.parameters)
+        self.cores = {
+            name: core
+            for name, parameter in self.signature.parameters.items()
+            if (core := core_of(getattr(parameter.annotation, "__metadata__", ()))) is not None
+        }
+        markers = getattr(self.signature.return_annotation, "__metadata__", ())
+        self.result = next((marker for marker in markers if isinstance(marker, Floats)), None)
+        self.bind = validate_call(config=ConfigDict(validate_default=True))(_stub(self.signature))
+
+    def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the checked arguments; a wrong or missing keyword stays a TypeError."""
+        try:
+            return cast("tuple[tuple[Any, ...], dict[str, Any]]", self.bind(*args, **kwargs))
+        except ValidationError as error:
+            try:
+                self.signature.bind(*args, **kwargs)
+            except TypeError as misuse:
+                message = f"{self.name}() {misuse}"
+                raise TypeError(message) from None
+            raise InputError(explain(error, self.name, self.names)) from None
+        except (OverflowError, RecursionError) as error:
+            message = f"{self.name}: an argument cannot be read ({error})"
+            raise InputError(message) from None
+
+    def shapes(self, given: tuple[Any, ...], named: dict[str, Any], owner: Any) -> None:
+        """Refuse arguments whose batches do not broadcast."""
+        found = []
+        for name, value in [*zip(self.names, given, strict=False), *named.items()]:
+            if isinstance(value, Model):
+                shape = value.batch_shape
+            else:
+                shape = batch_of(value, self.cores[name]) if name in self.cores else ()
+            if shape:
+                found.append((name, shape))
+        if found and isinstance(owner, Model) and owner.batch_shape:
+            found.append((type(owner).__name__, owner.batch_shape))
+        if len(found) > 1:
+            try:
+                broadcast(found)
+            except ValueError as error:
+                message = f"{self.name}: {error}"
+                raise InputError(message) from None
+
+    def labels(self, owner: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the index shared by the Series among the raw arguments."""
+        sources = [value for value in owner if isinstance(value, Model)]
+        for name, value in [*zip(self.names, args, strict=False), *kwargs.items()]:
+            if isinstance(value, Model) or (self.cores.get(name) == 0 and hasattr(value, "index")):
+                sources.append(value)
+        return common_labels(sources, self.name) if sources else None
+
+
+def validated(function: Callable[P, R]) -> Callable[P, R]:
+    """Check the arguments of a public function against its annotations, then run it.
+
+    The validator is built at the first call. The body runs outside pydantic with numpy's floating-point errors raised,
+    so that no NaN, infinity or warning leaves it unseen.
+
+    Parameters
+    ----------
+    function : callable
+        A function, method or (under ``classmethod``) class method annotated with the names of `ecomops.core`.
+
+    Returns
+    -------
+    callable
+        The same signature; what the caller got wrong comes as `InputError`, a wrong keyword as ``TypeError``.
+
+    Examples
+    --------
+    >>> from ecomops.core import Positive, Num, validated
+    >>> @validated
+    ... def half(value: Positive) -> Num:
+    ...     return value / 2
+    >>> half([2, 4])
+    array([1., 2.])
+    """
+    made: _Binding | None = None
+    skip = next(iter(inspect.signature(function).parameters), "") in {"self", "cls"}
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        nonlocal made
+        binding = made = made or _Binding(function)
+        owner, raw = (args[:1], args[1:]) if skip else ((), args)
+        given, named = binding.check(raw, dict(kwargs))
+        binding.shapes(given, named, owner[0] if owner else None)
+        labels = binding.labels(owner, raw, dict(kwargs))
+        try:
+            with np.errstate(over="raise", divide="raise", invalid="raise"):
+                answer = cast("Callable[..., R]", function)(*owner, *given, **named)
+            if binding.result is not None:
+                return cast("R", binding.result.check(answer))
+        except (ArithmeticError, PydanticCustomError) as error:
+            message = f"{binding.name}: has no finite answer for these values ({error}); check their size and units"
+            raise InputError(message) from error
+        except InputError as error:
+            raise _named(error, binding.name) from error.__cause__
+        if labels is not None and isinstance(answer, Model) and answer.batch_shape == (len(labels),):
+            set_labels(answer, labels)
+        return answer
+
+    return wrapper
+
+
+def arguments(function: Callable[..., Any]) -> type[Arguments]:
+    """Return the model of a function's arguments, to receive them as JSON.
+
+    Parameters
+    ----------
+    function : callable
+        A public function of the library that takes no data frame.
+
+    Returns
+    -------
+    type
+        A `Model` with one field an argument (descriptions from the docstring) and a method ``call()``.
+
+    Raises
+    ------
+    InputError
+        When the function is not a public function of the library, or takes a frame; the text says which argument.
+
+    Examples
+    --------
+    >>> from ecomops.core import arguments
+    >>> from ecomops.inventory import newsvendor
+    >>> body = '{"demand": {"kind": "Normal", "mean": 50, "sd": 8}, "overage": 0.18, "underage": 0.70}'
+    >>> round(arguments(newsvendor).model_validate_json(body).call().quantity, 4)
+    56.604
+    """
+    if not inspect.isfunction(function) or not hasattr(function, "__wrapped__"):
+        message = f"arguments: function must be a public function of ecomops, got {function!r}"
+        raise InputError(message)
+    return _arguments(function)
+
+
+class Arguments(Model):
+    """The arguments of one function, checked."""
+
+    def call(self) -> Any:
+        """Call the function with these arguments and return its answer."""
+        return type(self).__function__(**self.__dict__)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as (function, values): the class itself has no importable name."""
+        return _rebuild, (type(self).__function__, dict(self.__dict__))
+
+
+@functools.cache
+def _arguments(function: Callable[..., Any]) -> type[Arguments]:
+    signature, _ = _evaluated(function.__wrapped__)
+    described = _described(function.__doc__ or "")
+    fields: dict[str, Any] = {}
+    for name, parameter in signature.parameters.items():
+        annotation = parameter.annotation
+        if any(isinstance(marker, _FrameMarker) for marker in getattr(annotation, "__metadata__", ())) or _callable(
+            annotation
+        ):
+            message = f"arguments: {function.__name__} takes a frame or callable as {name!r}, which has no JSON form"
+            raise InputError(message)
+        default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+        kind = Seed if annotation == Rng else annotation
+        fields[name] = (kind, Field(default, description=described.get(name)))
+    title = "".join(part.title() for part in function.__name__.split("_")) + "Arguments"
+    first_line = (function.__doc__ or "").strip().split("\n")[0]
+    made = create_model(title, __base__=Arguments, __doc__=first_line, __module__=function.__module__, **fields)
+    made.__function__ = function  # type: ignore[attr-defined]
+    return made
+
+
+def _rebuild(function: Callable[..., Any], values: dict[str, Any]) -> Arguments:
+    return arguments(function)(**values)
+
+
+def _evaluated(function: Callable[..., Any]) -> tuple[inspect.Signature, bool]:
+    """Evaluate the annotations of the parameters, without self; a return type may stay a string."""
+    signature = inspect.signature(function)
+    parameters = list(signature.parameters.values())
+    bound = bool(parameters) and parameters[0].name in {"self", "cls"}
+    scope = getattr(function, "__globals__", {})
+    kept = [
+        parameter.replace(annotation=_evaluate(parameter.annotation, scope)) for parameter in parameters[int(bound) :]
+    ]
+    try:
+        result = _evaluate(signature.return_annotation, scope)
+    except NameError:
+        result = signature.return_annotation
+    return inspect.Signature(kept, return_annotation=result), bound
+
+
+def _evaluate(annotation: Any, scope: dict[str, Any]) -> Any:
+    return eval(annotation, scope) if isinstance(annotation, str) else annotation  # noqa: S307 - our own source
+
+
+def _stub(signature: inspect.Signature) -> Callable[..., Any]:
+    def stub(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return args, kwargs
+
+    parameters = signature.parameters.values()
+    stub.__signature__ = signature.replace(return_annotation=inspect.Signature.empty)  # type: ignore[attr-defined]
+    stub.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return stub
+
+
+def _named(error: InputError, name: str) -> InputError:
+    """Let every line begin with the function that the caller called."""
+    lines = [line if line.startswith(f"{name}: ") else f"{name}: {line}" for line in str(error).split("\n")]
+    return InputError("\n".join(lines))
+
+
+def _callable(annotation: Any) -> bool:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _callable(get_args(annotation)[0])
+    return getattr(origin, "__name__", "") == "Callable"
+
+
+def _described(docstring: str) -> dict[str, str]:
+    """Read the descriptions of the parameters from a numpydoc docstring."""
+    lines = inspect.cleandoc(docstring).split("\n")
+    if "Parameters" not in lines:
+        return {}
+    found: dict[str, list[str]] = {}
+    current: list[str] = []
+    for line, following in zip(lines[lines.index("Parameters") + 2 :], [*lines[lines.index("Parameters") + 3 :], ""], strict=False):
+        if re.fullmatch(r"-{3,}", following):
+            break
+        head = re.match(r"^(\w[\w, ]*) : ", line)
+        if head:
+            current = []
+            found.update({name.strip(): current for name in head.group(1).split(",")})
+        elif line.startswith("    "):
+            current.append(line.strip())
+    return {name: " ".join(parts) for name, parts in found.items()}

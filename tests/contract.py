@@ -1,0 +1,347 @@
+"""The checks of the contract, as functions that raise AssertionError; ``test_contract.py`` sweeps them over every name.
+
+The calls to check come from the docstrings: each example is run while the documented function records how it was
+called, so whatever is public and documented is swept without a list to keep.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import doctest
+import importlib
+import inspect
+import math
+import pickle
+import re
+import typing
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+
+from ecomops.core import InputError, Model, arguments
+from ecomops.core.arrays import Floats
+from ecomops.core.model import core_of
+from ecomops.core.validation import _evaluated, _FrameMarker
+
+PACKAGES = ("core", "inventory", "pricing", "segmentation", "attribution", "experiments")
+
+HOSTILE_NUMBERS: list[Any] = [
+    None, "5", b"5", True, math.nan, math.inf, -math.inf, -1.0, 0.0, 0.5, 1e-300, 1e308, -1e308, 10**400, 1j,
+    Decimal(1), datetime.date(2026, 1, 1), object(), {}, {1}, [], [math.nan], ["a"], [True, 2], [[1, 2], [3]], [None],
+    np.array(["a"]), np.array([True]), np.ma.masked_array([1.0, 2.0], mask=[0, 1]), np.zeros((2, 2, 2, 2, 2)),
+    np.array([1 + 1j]), np.array(["2026-01-01"], dtype="datetime64[D]"), pd.DataFrame({"a": [1.0]}),
+    pd.Series([1.0, None]), pd.Series(["a"]), pd.Series([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]), iter([1.0]),
+]  # fmt: skip
+HOSTILE_OTHERS: list[Any] = [None, 5, -1, math.nan, "no such thing", b"x", True, [], [1, 2], {}, {"kind": "Nothing"}, object()]
+HOSTILE_FRAMES: list[Any] = [
+    None, 5, "x", [], {}, object(), pd.DataFrame(), pd.DataFrame({"a": [1]}), pd.Series([1.0]), np.zeros((2, 2)),
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Public:
+    """One public function or method and the calls that its docstring makes."""
+
+    path: str
+    function: Callable[..., Any]
+    owner: type | None
+
+    @property
+    def documented(self) -> Any:
+        return self.function
+
+
+def public_names(package: str) -> dict[str, Any]:
+    module = importlib.import_module(f"ecomops.{package}")
+    return {name: getattr(module, name) for name in module.__all__}
+
+
+def public_functions() -> list[Public]:
+    """Every function of every package, and every public method of every public model; one that two packages show, once."""
+    found: dict[int, Public] = {}
+    for package in PACKAGES:
+        for name, item in public_names(package).items():
+            if inspect.isfunction(item) and name not in {"validated", "check"}:
+                found.setdefault(id(item), Public(f"{package}.{name}", item, None))
+            if inspect.isclass(item) and issubclass(item, Model):
+                for part, raw in vars(item).items():
+                    method = raw.__func__ if isinstance(raw, classmethod | staticmethod) else raw
+                    special = part.startswith(("_", "model_")) or part in {"to_frame"}
+                    if inspect.isfunction(method) and not special:
+                        found.setdefault(id(method), Public(f"{package}.{name}.{part}", method, item))
+    return list(found.values())
+
+
+def public_models() -> list[type[Model]]:
+    found: dict[type[Model], None] = {}
+    for package in PACKAGES:
+        for item in public_names(package).values():
+            if inspect.isclass(item) and issubclass(item, Model) and item is not Model:
+                found[item] = None
+    return list(found)
+
+
+def check_documented(function: Callable[..., Any]) -> None:
+    """A first line that stands alone, every parameter, the return value and an example."""
+    text = inspect.cleandoc(function.__doc__ or "")
+    lines = text.split("\n")
+    assert lines[0].endswith("."), "the first line of the docstring is one sentence"
+    assert len(lines) == 1 or not lines[1], "the first line stands alone"
+    names = [name for name in inspect.signature(function).parameters if name not in {"self", "cls"}]
+    if names:
+        section = re.search(r"\nParameters\n-+\n(.*?)(?=\n\w+\n-{3,}|\Z)", text, re.DOTALL)
+        assert section, "there is a section Parameters"
+        for name in names:
+            assert re.search(rf"^[\w*, ]*\b{name}\b[\w*, ]* :|^\*+{name}\b", section[1], re.MULTILINE), f"{name} is documented"
+    assert re.search(r"\nReturns\n-+\n", text), "there is a section Returns"
+    assert re.search(r"\nExamples\n-+\n(.*\n)*.*>>> ", text), "there is an example"
+
+
+def check_annotated(function: Callable[..., Any]) -> None:
+    signature = inspect.signature(function)
+    for name, parameter in signature.parameters.items():
+        if name not in {"self", "cls"}:
+            assert parameter.annotation is not inspect.Parameter.empty, f"{name} is annotated"
+            assert str(parameter.annotation) not in {"int", "float", "bool"}, f"{name} is a strict marker, not a builtin"
+    assert signature.return_annotation is not inspect.Signature.empty, "the return value is annotated"
+
+
+def check_validated(function: Callable[..., Any]) -> None:
+    assert hasattr(function, "__wrapped__"), "a public function is validated"
+
+
+@dataclass
+class Recording:
+    """What the examples of one docstring did."""
+
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]]
+    models: list[Model]
+
+
+def record(public: Public) -> Recording:
+    """Run the examples of a docstring and note how the documented function was called and which models were made."""
+    seen = Recording([], [])
+    original = public.function
+
+    def recorder(*args: Any, **kwargs: Any) -> Any:
+        seen.calls.append((args, kwargs))
+        return original(*args, **kwargs)
+
+    with contextlib.ExitStack() as stack:
+        name = public.path.rsplit(".", 1)[1]
+        if public.owner is None:
+            homes = [importlib.import_module(f"ecomops.{public.path.split('.')[0]}"), importlib.import_module(original.__module__)]
+            for home in homes:
+                stack.enter_context(mock.patch.object(home, name, recorder))
+        else:
+            raw = vars(public.owner)[name]
+            wrapped = type(raw)(recorder) if isinstance(raw, classmethod | staticmethod) else recorder
+            setattr(public.owner, name, wrapped)
+            stack.callback(setattr, public.owner, name, raw)
+        seen.models = run_examples(original, original.__doc__ or "")
+    return seen
+
+
+def run_examples(item: Any, text: str) -> list[Model]:
+    """Run the examples of a docstring in the namespace of its module and return the models that are left behind."""
+    module = importlib.import_module(item.__module__)
+    scope = {**vars(module)}
+    found: list[Model] = []
+    for example in doctest.DocTestParser().get_examples(text):
+        before = dict(scope)
+        if isinstance(example.exc_msg, str):
+            continue
+        try:
+            value = eval(example.source, scope)  # noqa: S307 - our own docstrings
+        except SyntaxError:
+            with contextlib.redirect_stdout(None):
+                exec(example.source, scope)  # noqa: S102 - our own docstrings
+        else:
+            if isinstance(value, Model):
+                found.append(value)
+        found += [new for name, new in scope.items() if isinstance(new, Model) and before.get(name) is not new]
+    return found
+
+
+def call(public: Public, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call with a fixed seed and with every warning an error."""
+    signature = inspect.signature(public.function)
+    fixed = {**kwargs, "rng": 0} if "rng" in signature.parameters else kwargs
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return public.function(*args, **fixed)
+
+
+def same(left: Any, right: Any, rtol: float = 0.0) -> bool:
+    """Compare two results; with ``rtol`` their numbers may differ by rounding."""
+    if isinstance(left, Model) and isinstance(right, Model):
+        return type(left) is type(right) and all(same(value, right.__dict__[name], rtol) for name, value in left.__dict__.items())
+    if isinstance(left, tuple | list) and isinstance(right, tuple | list):
+        return len(left) == len(right) and all(same(a, b, rtol) for a, b in zip(left, right, strict=True))
+    if isinstance(left, pd.DataFrame):
+        return isinstance(right, pd.DataFrame) and left.equals(right)
+    one, two = np.asarray(left), np.asarray(right)
+    if one.dtype.kind in "fiu" and two.dtype.kind in "fiu":
+        return one.shape == two.shape and bool(np.allclose(one, two, rtol=rtol, atol=0.0, equal_nan=True))
+    return bool(np.array_equal(one, two)) if one.dtype.kind != "O" or one.ndim else bool(left == right)
+
+
+def check_deterministic(public: Public, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    assert same(call(public, args, kwargs), call(public, args, kwargs)), "equal inputs give equal outputs"
+
+
+def check_does_not_mutate(public: Public, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    before = [pickle.dumps(value) for value in (*args, *kwargs.values()) if not inspect.isclass(value)]
+    call(public, args, kwargs)
+    after = [pickle.dumps(value) for value in (*args, *kwargs.values()) if not inspect.isclass(value)]
+    assert before == after, "the inputs are left as they were"
+
+
+def _element(value: Any, index: int, shape: tuple[int, ...]) -> Any:
+    if isinstance(value, Model):
+        return {name: _element(part, index, shape) for name, part in value.__dict__.items()}
+    array = np.asarray(value)
+    return array[index] if array.ndim and array.shape[:1] == shape else value
+
+
+def batched_parameters(public: Public) -> list[str]:
+    signature, _ = _evaluated(public.function.__wrapped__)
+    return [
+        name
+        for name, parameter in signature.parameters.items()
+        if core_of(getattr(parameter.annotation, "__metadata__", ())) == 0
+        and any(isinstance(marker, Floats) for marker in parameter.annotation.__metadata__)
+    ]
+
+
+def check_scalar_is_vector(public: Public, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """An element of the answer to arrays is the answer to the elements."""
+    signature = inspect.signature(public.function)
+    bound = signature.bind(*args, **kwargs).arguments
+    names = [name for name in batched_parameters(public) if isinstance(bound.get(name), int | float)]
+    if not names or "rng" in signature.parameters or any(np.ndim(bound[n]) for n in batched_parameters(public) if n in bound):
+        return
+    scalar = call(public, args, kwargs)
+    if isinstance(scalar, Model) and scalar.batch_shape:
+        return
+    changed = {**bound, **{name: [bound[name]] * 2 for name in names}}
+    positional = tuple(changed.pop(name) for name in list(bound)[: len(args)])
+    vector = call(public, positional, changed)
+    expected = _element(scalar, 0, ())
+    actual = _element(vector, 1, (2,))
+    flat_expected = list(expected.values()) if isinstance(expected, dict) else [expected]
+    flat_actual = list(actual.values()) if isinstance(actual, dict) else [actual]
+    for one, two in zip(flat_expected, flat_actual, strict=True):
+        left, right = (tuple(part.values()) if isinstance(part, dict) else part for part in (one, two))
+        if not isinstance(left, tuple):
+            assert same(left, right, 1e-12), f"an element of the vector answer equals the scalar answer: {left} {right}"
+
+
+def check_result(result: Any) -> None:
+    """A result pickles, makes a JSON round trip and builds its schema."""
+    if not isinstance(result, Model):
+        return
+    assert pickle.loads(pickle.dumps(result)) == result, "the result pickles"  # noqa: S301 - our own bytes
+    text = result.model_dump_json()
+    assert type(result).model_validate_json(text) == result, "the result survives JSON"
+    assert "NaN" not in text, "JSON holds no NaN"
+    schema = type(result).model_json_schema(mode="validation")
+    assert schema["type"] == "object", "the schema builds"
+    assert repr(result).startswith(type(result).__name__), "the repr names the class"
+    assert result._repr_html_().startswith("<table"), "the notebook form is a table"  # noqa: SLF001
+    assert isinstance(result.to_frame(), pd.DataFrame), "the result becomes a frame"
+
+
+def takes_frame(public: Public) -> bool:
+    signature, _ = _evaluated(public.function.__wrapped__)
+    return any(_is_frame(parameter.annotation) for parameter in signature.parameters.values())
+
+
+def _is_frame(annotation: Any) -> bool:
+    parts = [annotation, *typing.get_args(annotation)]
+    return any(isinstance(marker, _FrameMarker) for part in parts for marker in getattr(part, "__metadata__", ()))
+
+
+def check_arguments(public: Public, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """The arguments make a JSON round trip to the same answer, or the function says which one has no JSON form."""
+    if public.owner is not None or "args" in str(inspect.signature(public.function)):
+        return
+    if any(p.kind is inspect.Parameter.VAR_POSITIONAL or p.kind is inspect.Parameter.VAR_KEYWORD for p in inspect.signature(public.function).parameters.values()):
+        return
+    bound = inspect.signature(public.function).bind(*args, **kwargs).arguments
+    if takes_frame(public):
+        try:
+            arguments(public.function)
+        except InputError as error:
+            assert "has no JSON form" in str(error)  # noqa: PT017 - either way is checked
+        else:
+            message = "a function of frames has no model of its arguments"
+            raise AssertionError(message)
+        return
+    model = arguments(public.function)
+    if "rng" in inspect.signature(public.function).parameters:
+        bound["rng"] = 0
+    given = model(**bound)
+    again = model.model_validate_json(given.model_dump_json())
+    assert same(given.call(), again.call(), 1e-15), "JSON arguments give the same answer"
+    assert model.model_json_schema()["type"] == "object", "the schema of the arguments builds"
+
+
+def hostile_calls(public: Public, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]:
+    """Yield the recorded call with one argument at a time replaced by something hostile."""
+    signature, bound_method = _evaluated(public.function.__wrapped__)
+    shift = int(bound_method)
+    names = list(signature.parameters)
+    for name, parameter in signature.parameters.items():
+        if parameter.kind in {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} or name == "rng":
+            continue
+        numeric = any(isinstance(marker, Floats) for marker in getattr(parameter.annotation, "__metadata__", ()))
+        values = HOSTILE_NUMBERS if numeric else HOSTILE_FRAMES if _is_frame(parameter.annotation) else HOSTILE_OTHERS
+        place = names.index(name) + shift
+        for value in values:
+            if place < len(args):
+                yield name, value, (*args[:place], value, *args[place + 1 :]), kwargs
+            else:
+                yield name, value, args, {**kwargs, name: value}
+
+
+def check_hostile(public: Public, name: str, value: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Bad input gives InputError, line by line with the function's name, or an answer that is sound."""
+    title = public.function.__qualname__ if public.owner is not None else public.function.__name__
+    shown = f"{public.path}({name}={str(value)[:40]!r})"
+    try:
+        result = call(public, args, kwargs)
+    except InputError as error:
+        lines = str(error).split("\n")
+        assert all(line.startswith(title) for line in lines), f"{shown}: each line names the function: {error}"
+        assert all(len(line) < 400 for line in lines), f"{shown}: one short line a problem"
+    except Exception as error:
+        message = f"{shown}: a foreign exception: {type(error).__name__}: {error}"
+        raise AssertionError(message) from error
+    else:
+        check_sound(result, shown)
+
+
+def check_sound(result: Any, shown: str) -> None:
+    """No NaN or infinity outside the fields that declare them, and NaN only with a reason."""
+    if isinstance(result, Model):
+        for field, information in type(result).model_fields.items():
+            value = getattr(result, field)
+            marker = next((m for m in information.metadata if isinstance(m, Floats)), None)
+            if isinstance(value, Model):
+                check_sound(value, shown)
+            elif marker is not None and not marker.nan:
+                assert not np.isnan(value).any(), f"{shown}: {field} is NaN"
+                assert marker.inf or np.isfinite(value).all(), f"{shown}: {field} is infinite"
+            elif marker is not None and np.isnan(value).any():
+                fields = type(result).model_fields
+                assert any(word in fields for word in ("reason", "status", "feasible", "ridge")), f"{shown}: {field} is NaN without a reason"
+    elif isinstance(result, float | np.ndarray) and np.asarray(result).dtype.kind == "f":
+        assert np.isfinite(result).all(), f"{shown}: the answer is not finite: {result}"
