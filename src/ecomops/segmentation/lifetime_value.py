@@ -103,7 +103,7 @@ def customer_lifetime_value(
     ...     horizon=Duration(value=1, unit="year"), discount=DiscountRate(rate=0.15, per="year"),
     ... )
     >>> round(float(value.value[0]), 2)
-    39.61
+    43.1
     """
     span, width = horizon.to(purchases.unit), step.to(purchases.unit)
     steps = int(np.ceil(span / width - 1e-9))

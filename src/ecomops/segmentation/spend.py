@@ -138,7 +138,7 @@ def expected_spend(model: GammaGamma, summary: CustomerSummary) -> NumOrNan:
     >>> from ecomops.segmentation import CustomerState, GammaGamma, customer_summary, expected_spend
     >>> summary = customer_summary(CustomerState.from_arrays(["a", "a", "b"], day=[0, 7, 0], spend=[5, 60, 4]))
     >>> [round(m, 2) for m in expected_spend(GammaGamma(p=6.25, q=3.74, v=15.44), summary).tolist()]
-    [52.46, 35.22]
+    [52.45, 35.22]
     """
     x = np.where(summary.mean_spend > 0, summary.frequency, 0.0)
     return _posterior_mean(model, x, np.maximum(summary.mean_spend, 0.0))
