@@ -12,7 +12,7 @@ from scipy import special
 from ecomops.core import Array, Floats, NonNegative, Vector, check
 from ecomops.stats.continuous import Gamma, Normal
 from ecomops.stats.distribution import Distribution, compound_variance
-from ecomops.stats.special import FRACTILE_GUARD, poisson_log_pmf
+from ecomops.stats.special import FRACTILE_GUARD, poisson_pmf
 
 if TYPE_CHECKING:
     from ecomops.stats.distributions import Demand
@@ -322,7 +322,7 @@ def _poisson_tail_loss(level: Any, mean: Any) -> Any:
     """Return sum over j >= 1 of (j - level + floor) f(floor + j): all terms positive."""
     floor = np.floor(level)
     part = level - floor
-    term = np.exp(poisson_log_pmf(floor + 1.0, mean))
+    term = poisson_pmf(floor + 1.0, mean)
     total = (1.0 - part) * term
     for step in range(2, SERIES_TERMS):
         term = term * mean / (floor + step)

@@ -1,0 +1,124 @@
+"""Sample-ratio mismatch: did the arms get the units that they were meant to get?"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from scipy import special
+
+from ecomops.core import Array, Flag, Floats, FractionReal, InputError, Model, NonNegativeReal, ProbabilityReal, Text, Vector, validated
+
+EXACT_LIMIT = 40
+Units = Annotated[Array | Any, Floats(core=1, ge=0, whole=True)]
+Ratios = Annotated[Array | Any, Floats(core=1, gt=0)]
+
+
+class SampleRatioMismatch(Model):
+    """A test of the split of units over arms.
+
+    Examples
+    --------
+    >>> from ecomops.experiments import sample_ratio_mismatch
+    >>> sample_ratio_mismatch([821588, 815482]).mismatch
+    True
+    """
+
+    statistic: NonNegativeReal
+    """Chi-square statistic."""
+    p_value: FractionReal
+    """Probability of a split at least as uneven if the ratios hold."""
+    mismatch: Flag
+    """Whether the p-value is below the threshold: do not read the test's results."""
+    expected: Vector
+    """Units expected in each arm, shape (k,)."""
+    residual: Vector
+    """Standardised residual of each arm, shape (k,)."""
+    arm_p_value: Annotated[Array | Any, Floats(core=1, ge=0, le=1)]
+    """Holm-adjusted p-value of each arm against the rest, shape (k,): which arm is off."""
+    threshold: ProbabilityReal
+    """Threshold of the verdict."""
+    method: Text
+    """"chi-square", or "exact binomial" for two arms with few units."""
+
+
+@validated
+def sample_ratio_mismatch(
+    units: Units, *, ratios: Ratios | None = None, threshold: ProbabilityReal = 0.001
+) -> SampleRatioMismatch:
+    """Test whether units were split over arms as planned.
+
+    Parameters
+    ----------
+    units : array, shape (k,)
+        Units in each arm, k >= 2.
+    ratios : array, shape (k,), optional
+        Planned ratios, in any scale; equal by default.
+    threshold : float
+        p-value below which the split is called a mismatch.
+
+    Returns
+    -------
+    SampleRatioMismatch
+        The test over all arms, and which arm is off.
+
+    Raises
+    ------
+    InputError
+        When there are fewer than 2 arms, no units, or not one ratio an arm.
+
+    Notes
+    -----
+    With two arms and up to 40 units the p-value is exact (binomial, summing all splits that are no more likely).
+
+    References
+    ----------
+    .. [1] Fabijan et al. (2019), Diagnosing Sample Ratio Mismatch in Online Controlled Experiments, KDD.
+
+    Examples
+    --------
+    >>> from ecomops.experiments import sample_ratio_mismatch
+    >>> result = sample_ratio_mismatch([821588, 815482])
+    >>> round(result.statistic, 4), round(result.p_value * 1e6, 3)
+    (22.7744, 1.822)
+    """
+    if units.ndim != 1 or units.size < 2:
+        raise InputError(f"units must be a list of at least 2 arms, got shape {units.shape}")
+    shares = np.ones(units.size) if ratios is None else np.asarray(ratios)
+    if shares.shape != units.shape:
+        raise InputError(f"ratios must have one value an arm, got shape {shares.shape} for {units.size} arms")
+    total = units.sum()
+    if total <= 0:
+        raise InputError("units must have a positive sum: nobody was assigned")
+    shares = shares / shares.sum()
+    expected = total * shares
+    statistic = float((np.square(units - expected) / expected).sum())
+    exact = units.size == 2 and total <= EXACT_LIMIT
+    p_value = _binomial(units[0], total, shares[0]) if exact else float(special.chdtrc(units.size - 1, statistic))
+    residual = (units - expected) / np.sqrt(expected * (1.0 - shares))
+    return SampleRatioMismatch(
+        statistic=statistic,
+        p_value=p_value,
+        mismatch=p_value < threshold,
+        expected=expected,
+        residual=residual,
+        arm_p_value=_holm(2.0 * special.ndtr(-np.abs(residual))),
+        threshold=threshold,
+        method="exact binomial" if exact else "chi-square",
+    )
+
+
+def _binomial(seen: float, total: float, share: float) -> float:
+    k = np.arange(total + 1)
+    log_pmf = special.gammaln(total + 1) - special.gammaln(k + 1) - special.gammaln(total - k + 1)
+    log_pmf = log_pmf + k * np.log(share) + (total - k) * np.log1p(-share)
+    pmf = np.exp(log_pmf)
+    return float(min(pmf[pmf <= pmf[int(seen)] * (1 + 1e-7)].sum(), 1.0))
+
+
+def _holm(p_values: Array) -> Array:
+    order = np.argsort(p_values, kind="stable")
+    adjusted = np.minimum(np.maximum.accumulate(p_values[order] * np.arange(p_values.size, 0, -1)), 1.0)
+    answer = np.empty_like(adjusted)
+    answer[order] = adjusted
+    return answer
