@@ -76,7 +76,7 @@ def simulate_touches(
     Raises
     ------
     InputError
-        When there are no channels or not one effect a channel.
+        When there are no channels, not one effect a channel, or more than 1e9 touches to draw.
 
     Examples
     --------
@@ -87,6 +87,8 @@ def simulate_touches(
     """
     if not channels.size or effect.shape != channels.shape:
         raise InputError(f"effect must have one value a channel, got shape {effect.shape} for {channels.size} channel(s)")
+    if mean_touches * users > 1e9:
+        raise InputError(f"mean_touches must leave at most 1e9 touches in all, got {mean_touches:g} for {users} users")
     touches = 1 + rng.poisson(max(mean_touches - 1.0, 0.0), users)
     user = np.repeat(np.arange(users), touches)
     place = rng.integers(0, channels.size, user.size)

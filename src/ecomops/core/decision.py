@@ -123,6 +123,8 @@ def decision_table(
     90.0
     """
     rows = subject.shape[0]
+    if np.shape(cost) not in ((), (rows,)):
+        raise InputError(f"cost must be one number or have one value a subject, got shape {np.shape(cost)} for {rows}")
     return DecisionTable(
         subject=subject,
         topic=_repeated(topic, rows),

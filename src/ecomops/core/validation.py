@@ -199,9 +199,7 @@ def _arguments(function: Callable[..., Any]) -> type[Arguments]:
     fields: dict[str, Any] = {}
     for name, parameter in signature.parameters.items():
         annotation = parameter.annotation
-        if any(isinstance(marker, _FrameMarker) for marker in getattr(annotation, "__metadata__", ())) or _callable(
-            annotation
-        ):
+        if is_frame(annotation) or _callable(annotation):
             message = f"arguments: {function.__name__} takes a frame or callable as {name!r}, which has no JSON form"
             raise InputError(message)
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
@@ -252,6 +250,12 @@ def _named(error: InputError, name: str) -> InputError:
     """Let every line begin with the function that the caller called."""
     lines = [line if line.startswith(f"{name}: ") else f"{name}: {line}" for line in str(error).split("\n")]
     return InputError("\n".join(lines))
+
+
+def is_frame(annotation: Any) -> bool:
+    """Tell whether an argument is a frame, or a union with one."""
+    parts = [annotation, *get_args(annotation)]
+    return any(isinstance(marker, _FrameMarker) for part in parts for marker in getattr(part, "__metadata__", ()))
 
 
 def _callable(annotation: Any) -> bool:

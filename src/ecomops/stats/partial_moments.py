@@ -120,7 +120,7 @@ def upper_negative_binomial(k: Any, size: Any, p: Any, q: Any, order: int) -> Fl
     if order > 1:
         once = (p * (mean - k) + 2.0 * q - 1.0) * answer
         answer = np.maximum(once + q * (size + k) * before, 0.0) / (2.0 * p)
-    far = k > mean + FAR_SDS * np.sqrt(mean / p)
+    far = (k > mean + FAR_SDS * np.sqrt(mean / p)) & (k * p > 1.0)
     if far.any():
         answer[far] = _binomial_far(k[far], size[far], p[far], q[far], order)
     return answer
@@ -141,7 +141,6 @@ def _binomial_far(k: Flat, size: Flat, p: Flat, q: Flat, order: int) -> Flat:
             odd = odds * (1.0 - size + level) * (k + level) / ((c + 2 * level) * (c + 2 * level + 1))
             tail = 1.0 + odd / (1.0 + even / tail)
         answer = answer * odds * (size + k + step) / ((k + step + 1.0) * tail)
-        answer = answer * 1.0
     return answer
 
 
