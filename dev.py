@@ -58,11 +58,16 @@ def make_venv(venv: str) -> None:
     ):
         return
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    sys.exit(f"dev.py: python has no venv here; install it first, on Debian and Ubuntu: apt install python{version}-venv")
+    sys.exit(
+        f"dev.py: python has no venv here; install it first, on Debian and Ubuntu: apt install python{version}-venv"
+    )
 
 
 def _works(*command: str) -> bool:
-    return subprocess.run(command, cwd=ROOT, check=False, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL).returncode == 0
+    return (
+        subprocess.run(command, cwd=ROOT, check=False, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL).returncode
+        == 0
+    )
 
 
 def install(venv: str, stamp: str, *steps: list[str]) -> Path:
@@ -107,7 +112,20 @@ def docs(arguments: list[str], task: str = "docs") -> None:
     """Build the documentation; a warning is an error."""
     python = environment(task)
     source = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
-    run(python, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html", *arguments, PYTHONPATH=source)
+    run(
+        python,
+        "-m",
+        "sphinx",
+        "-W",
+        "--keep-going",
+        "-q",
+        "-b",
+        "html",
+        "docs",
+        "docs/_build/html",
+        *arguments,
+        PYTHONPATH=source,
+    )
     print("dev.py: open docs/_build/html/index.html", flush=True)
 
 
@@ -137,7 +155,21 @@ def test_wheel(wheel: Path) -> None:
         print("dev.py: the lowest versions have no wheels for this Python; skipped", flush=True)
         return
     shutil.rmtree(ROOT / ".venv-lowest" / "lowest.stamp", ignore_errors=True)
-    python = install(".venv-lowest", "lowest", ["--group", "test", "--constraint", "constraints-lowest.txt", "numpy", "scipy", "pandas", "pydantic", "narwhals"])
+    python = install(
+        ".venv-lowest",
+        "lowest",
+        [
+            "--group",
+            "test",
+            "--constraint",
+            "constraints-lowest.txt",
+            "numpy",
+            "scipy",
+            "pandas",
+            "pydantic",
+            "narwhals",
+        ],
+    )
     run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", wheel)
     run(python, "-m", "pytest", "-n", "2", "-W", "default", "tests", HYPOTHESIS_PROFILE="dev")
 

@@ -15,7 +15,6 @@ import io
 import math
 import pickle
 import re
-import typing
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -43,7 +42,20 @@ HOSTILE_NUMBERS: list[Any] = [
     np.array([1 + 1j]), np.array(["2026-01-01"], dtype="datetime64[D]"), pd.DataFrame({"a": [1.0]}),
     pd.Series([1.0, None]), pd.Series(["a"]), pd.Series([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]), iter([1.0]),
 ]  # fmt: skip
-HOSTILE_OTHERS: list[Any] = [None, 5, -1, math.nan, "no such thing", b"x", True, [], [1, 2], {}, {"kind": "Nothing"}, object()]
+HOSTILE_OTHERS: list[Any] = [
+    None,
+    5,
+    -1,
+    math.nan,
+    "no such thing",
+    b"x",
+    True,
+    [],
+    [1, 2],
+    {},
+    {"kind": "Nothing"},
+    object(),
+]
 HOSTILE_FRAMES: list[Any] = [
     None, 5, "x", [], {}, object(), pd.DataFrame(), pd.DataFrame({"a": [1]}), pd.Series([1.0]), np.zeros((2, 2)),
 ]  # fmt: skip
@@ -103,7 +115,9 @@ def check_documented(function: Callable[..., Any]) -> None:
         section = re.search(r"\nParameters\n-+\n(.*?)(?=\n\w+\n-{3,}|\Z)", text, re.DOTALL)
         assert section, "there is a section Parameters"
         for name in names:
-            assert re.search(rf"^[\w*, ]*\b{name}\b[\w*, ]* :|^\*+{name}\b", section[1], re.MULTILINE), f"{name} is documented"
+            assert re.search(rf"^[\w*, ]*\b{name}\b[\w*, ]* :|^\*+{name}\b", section[1], re.MULTILINE), (
+                f"{name} is documented"
+            )
     assert re.search(r"\nReturns\n-+\n", text), "there is a section Returns"
     assert re.search(r"\nExamples\n-+\n(.*\n)*.*>>> ", text), "there is an example"
 
@@ -113,7 +127,9 @@ def check_annotated(function: Callable[..., Any]) -> None:
     for name, parameter in signature.parameters.items():
         if name not in {"self", "cls"}:
             assert parameter.annotation is not inspect.Parameter.empty, f"{name} is annotated"
-            assert str(parameter.annotation) not in {"int", "float", "bool"}, f"{name} is a strict marker, not a builtin"
+            assert str(parameter.annotation) not in {"int", "float", "bool"}, (
+                f"{name} is a strict marker, not a builtin"
+            )
     assert signature.return_annotation is not inspect.Signature.empty, "the return value is annotated"
 
 
@@ -141,7 +157,10 @@ def record(public: Public) -> Recording:
     with contextlib.ExitStack() as stack:
         name = public.path.rsplit(".", 1)[1]
         if public.owner is None:
-            homes = [importlib.import_module(f"ecomops.{public.path.split('.')[0]}"), importlib.import_module(original.__module__)]
+            homes = [
+                importlib.import_module(f"ecomops.{public.path.split('.')[0]}"),
+                importlib.import_module(original.__module__),
+            ]
             for home in homes:
                 stack.enter_context(mock.patch.object(home, name, recorder))
         else:
@@ -183,7 +202,9 @@ def call(public: Public, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 def same(left: Any, right: Any, rtol: float = 0.0) -> bool:
     """Compare two results; with ``rtol`` their numbers may differ by rounding."""
     if isinstance(left, Model) and isinstance(right, Model):
-        return type(left) is type(right) and all(same(value, right.__dict__[name], rtol) for name, value in left.__dict__.items())
+        return type(left) is type(right) and all(
+            same(value, right.__dict__[name], rtol) for name, value in left.__dict__.items()
+        )
     if isinstance(left, tuple | list) and isinstance(right, tuple | list):
         return len(left) == len(right) and all(same(a, b, rtol) for a, b in zip(left, right, strict=True))
     if isinstance(left, pd.DataFrame):
@@ -227,7 +248,11 @@ def check_scalar_is_vector(public: Public, args: tuple[Any, ...], kwargs: dict[s
     signature = inspect.signature(public.function)
     bound = signature.bind(*args, **kwargs).arguments
     names = [name for name in batched_parameters(public) if isinstance(bound.get(name), int | float)]
-    if not names or "rng" in signature.parameters or any(np.ndim(bound[n]) for n in batched_parameters(public) if n in bound):
+    if (
+        not names
+        or "rng" in signature.parameters
+        or any(np.ndim(bound[n]) for n in batched_parameters(public) if n in bound)
+    ):
         return
     scalar = call(public, args, kwargs)
     if isinstance(scalar, Model) and scalar.batch_shape:
@@ -249,14 +274,14 @@ def check_result(result: Any) -> None:
     """A result pickles, makes a JSON round trip and builds its schema."""
     if not isinstance(result, Model):
         return
-    assert pickle.loads(pickle.dumps(result)) == result, "the result pickles"  # noqa: S301 - our own bytes
+    assert pickle.loads(pickle.dumps(result)) == result, "the result pickles"
     text = result.model_dump_json()
     assert type(result).model_validate_json(text) == result, "the result survives JSON"
     assert not re.search(r"[\[:,](NaN|-?Infinity)", text), "JSON holds no NaN"
     schema = type(result).model_json_schema(mode="validation")
     assert schema["type"] == "object", "the schema builds"
     assert repr(result).startswith(type(result).__name__), "the repr names the class"
-    assert result._repr_html_().startswith("<table"), "the notebook form is a table"  # noqa: SLF001
+    assert result._repr_html_().startswith("<table"), "the notebook form is a table"
     assert isinstance(result.to_frame(), pd.DataFrame), "the result becomes a frame"
 
 
@@ -269,14 +294,17 @@ def check_arguments(public: Public, args: tuple[Any, ...], kwargs: dict[str, Any
     """The arguments make a JSON round trip to the same answer, or the function says which one has no JSON form."""
     if public.owner is not None or "args" in str(inspect.signature(public.function)):
         return
-    if any(p.kind is inspect.Parameter.VAR_POSITIONAL or p.kind is inspect.Parameter.VAR_KEYWORD for p in inspect.signature(public.function).parameters.values()):
+    if any(
+        p.kind is inspect.Parameter.VAR_POSITIONAL or p.kind is inspect.Parameter.VAR_KEYWORD
+        for p in inspect.signature(public.function).parameters.values()
+    ):
         return
     bound = inspect.signature(public.function).bind(*args, **kwargs).arguments
     if takes_frame(public):
         try:
             arguments(public.function)
         except InputError as error:
-            assert "has no JSON form" in str(error)  # noqa: PT017 - either way is checked
+            assert "has no JSON form" in str(error)
         else:
             message = "a function of frames has no model of its arguments"
             raise AssertionError(message)
@@ -290,7 +318,9 @@ def check_arguments(public: Public, args: tuple[Any, ...], kwargs: dict[str, Any
     assert model.model_json_schema()["type"] == "object", "the schema of the arguments builds"
 
 
-def hostile_calls(public: Public, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]:
+def hostile_calls(
+    public: Public, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Iterator[tuple[str, Any, tuple[Any, ...], dict[str, Any]]]:
     """Yield the recorded call with one argument at a time replaced by something hostile."""
     signature, bound_method = _evaluated(public.function.__wrapped__)
     shift = int(bound_method)
@@ -338,7 +368,9 @@ def check_sound(result: Any, shown: str, annotation: Any = None) -> None:
                 assert marker.inf or np.isfinite(value).all(), f"{shown}: {field} is infinite"
             elif marker is not None and np.isnan(value).any():
                 fields = type(result).model_fields
-                assert any(word in fields for word in ("reason", "status", "feasible", "ridge")), f"{shown}: {field} is NaN without a reason"
+                assert any(word in fields for word in ("reason", "status", "feasible", "ridge")), (
+                    f"{shown}: {field} is NaN without a reason"
+                )
     elif isinstance(result, float | np.ndarray) and np.asarray(result).dtype.kind == "f":
         declared = next((m for m in getattr(annotation, "__metadata__", ()) if isinstance(m, Floats)), Floats())
         assert declared.nan or not np.isnan(result).any(), f"{shown}: the answer is NaN: {result}"

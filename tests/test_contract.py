@@ -6,10 +6,10 @@ import inspect
 from typing import Any
 
 import pytest
-
-from ecomops.core import InputError, Model
 from tests import contract
 from tests.contract import Public
+
+from ecomops.core import InputError, Model
 
 FUNCTIONS = contract.public_functions()
 MODELS = contract.public_models()
@@ -76,5 +76,7 @@ def test_every_package_is_swept() -> None:
 def test_names_are_listed_in_order() -> None:
     for package in contract.PACKAGES:
         module: Any = __import__(f"ecomops.{package}", fromlist=["__all__"])
-        assert list(module.__all__) == sorted(module.__all__, key=str.lower) or list(module.__all__) == sorted(module.__all__)
+        assert list(module.__all__) == sorted(module.__all__, key=str.lower) or list(module.__all__) == sorted(
+            module.__all__
+        )
         assert not [name for name in module.__all__ if inspect.ismodule(getattr(module, name))]

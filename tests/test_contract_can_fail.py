@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from ecomops.core import InputError, Model, Num, NumOrNan, Rng, validated
 from tests import contract
 from tests.contract import Public
+
+from ecomops.core import InputError, Model, Num, NumOrNan, Rng, validated
 
 
 def good(value: Num) -> Num:
@@ -61,7 +61,9 @@ def test_the_good_one_passes() -> None:
         contract.check_hostile(one, name, value, args, kwargs)
 
 
-@pytest.mark.parametrize("missing", ["Return the value.", "Parameters\n    ----------", "value : float", "Returns\n    -------", ">>> 1 + 1"])
+@pytest.mark.parametrize(
+    "missing", ["Return the value.", "Parameters\n    ----------", "value : float", "Returns\n    -------", ">>> 1 + 1"]
+)
 def test_documentation_can_fail(missing: str) -> None:
     def bad(value: Num) -> Num:
         return value

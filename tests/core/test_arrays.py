@@ -166,7 +166,11 @@ def test_undefined_and_unbounded_where_a_field_says_so() -> None:
     assert Sample.model_validate_json(single.model_dump_json()) == single
 
 
-@given(npst.arrays(np.float64, npst.array_shapes(max_dims=2, min_side=0), elements=st.floats(allow_nan=False, allow_infinity=False)))
+@given(
+    npst.arrays(
+        np.float64, npst.array_shapes(max_dims=2, min_side=0), elements=st.floats(allow_nan=False, allow_infinity=False)
+    )
+)
 def test_json_round_trip_is_exact(array: np.ndarray[Any, np.dtype[np.float64]]) -> None:
     made = Sample(number=array)
     again = Sample.model_validate_json(made.model_dump_json())
@@ -196,7 +200,9 @@ def test_schema_says_what_is_legal() -> None:
 
 
 @validated
-def _draw(count: PositiveWhole, *, rng: Rng = None, scale: Real = 1.0, p: Probability = 0.5, q: NonNegative = 0.0) -> Num:
+def _draw(
+    count: PositiveWhole, *, rng: Rng = None, scale: Real = 1.0, p: Probability = 0.5, q: NonNegative = 0.0
+) -> Num:
     """Draw and use every scalar marker."""
     return scale * rng.random(count) + p + q
 

@@ -85,7 +85,10 @@ class Curve(Model):
         ({"shape": 3}, "Plan: shape must be a model, got int 3"),
         ({"shape": Round(radius=1), "size": 2}, "Plan: size is not one of its fields; remove it"),
         ({"shape": Round(radius=1), "low": [0, 3], "high": 2}, "Plan: low must be <= high, got 3.0 and 2.0 at index 1"),
-        ({"shape": Round(radius=1), "low": [0, 3, 4], "high": [2, 1]}, "Plan: shapes must broadcast, got low (3,), high (2,)"),
+        (
+            {"shape": Round(radius=1), "low": [0, 3, 4], "high": [2, 1]},
+            "Plan: shapes must broadcast, got low (3,), high (2,)",
+        ),
         (
             {"shape": Round(radius=1), "tiers": [{"kind": "Round", "radius": 1}, {"kind": "Round", "radius": 0}]},
             "Plan: tiers[1].radius must be > 0, got 0.0",
@@ -169,10 +172,13 @@ def test_frames_broadcast_and_spread_curves() -> None:
 
 def test_short_reprs() -> None:
     assert repr(Round(radius=1.23456789)) == "Round(radius=1.23457)"
-    assert repr(Table(value=np.arange(100.0))) == "Table(value=array(n=100, min=0, median=49.5, max=99), good=True, reason='')"
+    assert (
+        repr(Table(value=np.arange(100.0)))
+        == "Table(value=array(n=100, min=0, median=49.5, max=99), good=True, reason='')"
+    )
     assert "tiers=(Round(radius=1), ... 9 in all)" in repr(Plan(shape=Round(radius=1), tiers=(Round(radius=1),) * 9))
     assert "array(shape=(7,))" in repr(Table(value=1.0, reason=["x"] * 7))
-    assert "<th>value</th><td>1</td>" in Table(value=1.0)._repr_html_()  # noqa: SLF001
+    assert "<th>value</th><td>1</td>" in Table(value=1.0)._repr_html_()
 
 
 def test_a_huge_broadcast_is_refused() -> None:
@@ -198,7 +204,7 @@ def test_values_in_messages_are_short() -> None:
 
 
 def test_nan_equals_nan() -> None:
-    from ecomops.core import NumOrNan  # noqa: PLC0415
+    from ecomops.core import NumOrNan
 
     class Loose(Model):
         """Loose."""

@@ -110,8 +110,14 @@ def outer(units: Num) -> Answer:
         ({"units": "1"}, "price: units must be a number or an array of numbers, got str '1'"),
         ({"units": 1, "note": b"x"}, "price: note must be text, got bytes b'x'"),
         ({"units": [1, 2], "divisor": [1, 2, 3]}, "price: shapes must broadcast, got units (2,), divisor (3,)"),
-        ({"units": 1, "divisor": 0}, "price: has no finite answer for these values (float division by zero); check their size and units"),
-        ({"units": [1, 2], "divisor": 0}, "price: has no finite answer for these values (divide by zero encountered in divide); check their size and units"),
+        (
+            {"units": 1, "divisor": 0},
+            "price: has no finite answer for these values (float division by zero); check their size and units",
+        ),
+        (
+            {"units": [1, 2], "divisor": 0},
+            "price: has no finite answer for these values (divide by zero encountered in divide); check their size and units",
+        ),
         ({"units": 1e308, "divisor": 1e-10}, "price: value must be finite, got inf"),
     ],
 )
@@ -188,7 +194,9 @@ def test_arguments_are_a_model_with_descriptions() -> None:
 
 
 def test_arguments_say_what_has_no_json_form() -> None:
-    with pytest.raises(InputError, match="arguments: count_rows takes a frame or callable as 'frame', which has no JSON form"):
+    with pytest.raises(
+        InputError, match="arguments: count_rows takes a frame or callable as 'frame', which has no JSON form"
+    ):
         arguments(count_rows)
     with pytest.raises(InputError, match="arguments: function must be a public function of ecomops"):
         arguments(len)

@@ -176,7 +176,9 @@ def orders(events: list[tuple[int, str, float]]) -> pd.DataFrame:
 
 
 def small_summary(inputs: dict[str, Any], data: Data) -> dict[str, Any]:
-    frame = orders([(1, "02-01", 1), (1, "02-06", 1), (2, "01-01", 1), (3, "01-01", 1), (3, "01-02", 1), (3, "01-05", 1)])
+    frame = orders(
+        [(1, "02-01", 1), (1, "02-06", 1), (2, "01-01", 1), (3, "01-01", 1), (3, "01-02", 1), (3, "01-05", 1)]
+    )
     summary = customer_summary(frame, customer="who", time="when", end="2015-02-07", unit="day")
     return {"frequency": summary.frequency, "last": summary.age_at_last_purchase, "age": summary.age}
 
@@ -195,7 +197,9 @@ def small_spend(inputs: dict[str, Any], data: Data) -> dict[str, Any]:
 
 def rfm_orders(inputs: dict[str, Any], data: Data) -> dict[str, Any]:
     frame = pd.read_csv(data("reference/rfm_orders.csv.gz"), parse_dates=["order_date"])
-    summary = customer_summary(frame, customer="customer_id", time="order_date", spend="revenue", end="2006-12-31", unit="day")
+    summary = customer_summary(
+        frame, customer="customer_id", time="order_date", spend="revenue", end="2006-12-31", unit="day"
+    )
     cuts = [0.2, 0.4, 0.6, 0.8]
     days = np.rint(summary.days_since_last_purchase)
     # The R package puts its edges one above the type-7 quantile and lets a value on an edge go up.
@@ -204,7 +208,9 @@ def rfm_orders(inputs: dict[str, Any], data: Data) -> dict[str, Any]:
     scores = rfm_scores(summary, rule=rule)
     names = ["Abbey O'Reilly DVM", "Add Senger", "Aden Murphy"]
     found = [int(scores.code[[name.startswith(want[:14]) for name in summary.customer].index(True)]) for want in names]
-    best = rfm_segments(scores, rules=(SegmentRule(name="Champions", recency=(4, 5), frequency=(4, 5), monetary=(4, 5)),))
+    best = rfm_segments(
+        scores, rules=(SegmentRule(name="Champions", recency=(4, 5), frequency=(4, 5), monetary=(4, 5)),)
+    )
     return {
         "codes": found,
         "recency_edges": edges[0],
@@ -221,5 +227,3 @@ def five_users(inputs: dict[str, Any], data: Data) -> dict[str, Any]:
     state = CustomerState.from_arrays(who, day=when)
     kinds: tuple[Any, ...] = ("classic", "rolling", "cumulative")
     return {kind: retention_table(state, ages=(1, 7), method=kind, end=30).overall for kind in kinds}
-
-

@@ -43,7 +43,10 @@ class TransitionCounts(Model):
     def _check(self) -> Self:
         size = self.channels.size
         shapes = (self.starts.shape, self.converted.shape, self.nulls.shape, self.value.shape)
-        check(shapes == ((size,),) * 4, f"starts, converted, nulls and value must have {size} channels, got shapes {shapes}")
+        check(
+            shapes == ((size,),) * 4,
+            f"starts, converted, nulls and value must have {size} channels, got shapes {shapes}",
+        )
         check(self.moves.shape == (size, size), f"moves must be {size} x {size}, got shape {self.moves.shape}")
         return self
 
@@ -74,7 +77,9 @@ class TransitionCounts(Model):
         [[0.0, 4.0], [0.0, 0.0]]
         """
         if np.any(paths.conversions < 0):
-            raise InputError(f"paths.conversions must be >= 0 for a chain, got {float(paths.conversions.min())}; net returns first")
+            raise InputError(
+                f"paths.conversions must be >= 0 for a chain, got {float(paths.conversions.min())}; net returns first"
+            )
         size, codes = paths.channels.size, paths.codes.astype(np.intp)
         weight = np.repeat(paths.conversions + paths.nulls, paths.lengths)
         first, last = paths.offsets[:-1].astype(np.intp), paths.offsets[1:].astype(np.intp) - 1
@@ -191,7 +196,11 @@ def removal_effects(paths: PathTable | TransitionCounts) -> RemovalEffects:
     share = effect / effect.sum()
     value_effect, value = _value(counts, chain)
     errors = _errors(paths, counts, chain, effect)
-    note = "" if counts.nulls.sum() > 0 else "; no null paths, so an effect is the share of converting paths that visit the channel"
+    note = (
+        ""
+        if counts.nulls.sum() > 0
+        else "; no null paths, so an effect is the share of converting paths that visit the channel"
+    )
     return RemovalEffects(
         channel=counts.channels,
         effect=effect,
@@ -214,7 +223,9 @@ def _chain(counts: TransitionCounts) -> dict[str, Any]:
     visited = counts.starts + counts.moves.sum(axis=0)
     stuck = (visited > 0) & (leaving <= 0)
     if stuck.any():
-        raise InputError(f"channel {counts.channels[int(np.argmax(stuck))]!r} is reached but never left; count its exits too")
+        raise InputError(
+            f"channel {counts.channels[int(np.argmax(stuck))]!r} is reached but never left; count its exits too"
+        )
     safe = np.where(leaving > 0, leaving, 1.0)
     q = counts.moves / safe[:, None]
     begun = counts.starts.sum()
@@ -227,7 +238,17 @@ def _chain(counts: TransitionCounts) -> dict[str, Any]:
         raise InputError("moves hold channels from which no path ever ends; count their exits too") from None
     convert = counts.converted / safe
     h = fundamental @ convert
-    return {"q": q, "start": start, "begun": begun, "n": fundamental, "u": start @ fundamental, "h": h, "p": float(start @ h), "safe": safe, "r": convert}
+    return {
+        "q": q,
+        "start": start,
+        "begun": begun,
+        "n": fundamental,
+        "u": start @ fundamental,
+        "h": h,
+        "p": float(start @ h),
+        "safe": safe,
+        "r": convert,
+    }
 
 
 def _effects(chain: dict[str, Any], h: Any, p: float) -> Any:
@@ -247,14 +268,16 @@ def _value(counts: TransitionCounts, chain: dict[str, Any]) -> tuple[Any, Any]:
     return effect, effect / summed * total if summed else zeros
 
 
-def _errors(paths: PathTable | TransitionCounts, counts: TransitionCounts, chain: dict[str, Any], effect: Any) -> tuple[Any, Any]:
+def _errors(
+    paths: PathTable | TransitionCounts, counts: TransitionCounts, chain: dict[str, Any], effect: Any
+) -> tuple[Any, Any]:
     """Return delta-method standard errors of the effects and of the credited conversions.
 
     An effect is a smooth function of additive counts, so its variance is the sum over paths of the squared influence of
     one path; the total of conversions is one of the counts.
     """
     size = counts.channels.size
-    log_start, log_move, log_exit, log_null = _influence(counts, chain)
+    log_start, log_move, log_exit, log_null = _influence(chain)
     total = float(counts.converted.sum())
     if isinstance(paths, TransitionCounts):
         weights, parts = _independent(counts, log_start, log_move, log_exit, log_null)
@@ -269,7 +292,7 @@ def _errors(paths: PathTable | TransitionCounts, counts: TransitionCounts, chain
     return np.sqrt(effect_variance), np.sqrt(weights @ np.square(credit_influence))
 
 
-def _influence(counts: TransitionCounts, chain: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
+def _influence(chain: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
     """Return d ln(effect_c) by one more start, move, conversion exit and null exit, last axis c."""
     n, u, h, p, start = chain["n"], chain["u"], chain["h"], chain["p"], chain["start"]
     diagonal = np.diagonal(n)

@@ -8,7 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from ecomops.core import Array, Duration, Flag, Floats, Frame, InputError, Labels, Model, Num, Text, check, frames, validated
+from ecomops.core import (
+    Array,
+    Duration,
+    Flag,
+    Floats,
+    Frame,
+    InputError,
+    Labels,
+    Model,
+    Num,
+    Text,
+    check,
+    frames,
+    validated,
+)
 
 Codes = Annotated[Array | Any, Floats(core=1, ge=0, whole=True)]
 Column = Annotated[Array | Any, Floats(core=1)]
@@ -49,7 +63,10 @@ class PathTable(Model):
         sizes = (self.conversions.size, self.value.size, self.nulls.size)
         check(sizes == (size,) * 3, f"conversions, value and nulls must have {size} paths, got {sizes}")
         check(np.diff(self.offsets) > 0, "offsets must ascend: a path has at least one touch")
-        check(self.offsets[0] == 0 and self.offsets[-1] == self.codes.size, "offsets must go from 0 to the number of touches")
+        check(
+            self.offsets[0] == 0 and self.offsets[-1] == self.codes.size,
+            "offsets must go from 0 to the number of touches",
+        )
         check(self.codes < max(self.channels.size, 1), f"codes must be below {self.channels.size}", self.codes)
         check(self.ages is None or self.ages.size == self.codes.size, "ages must have one value a touch")
         return self
@@ -99,7 +116,10 @@ class PathTable(Model):
             raise InputError(f"separator must not be blank, got {separator!r}")
         if not paths.size or paths.dtype.kind != "O":
             raise InputError("paths must hold at least one path as text, got none")
-        columns = [_column(part, paths.size, name) for part, name in ((conversions, "conversions"), (value, "value"), (nulls, "nulls"))]
+        columns = [
+            _column(part, paths.size, name)
+            for part, name in ((conversions, "conversions"), (value, "value"), (nulls, "nulls"))
+        ]
         if np.any(columns[2] < 0):
             raise InputError(f"nulls must be >= 0, got {float(columns[2].min())} at index {int(columns[2].argmin())}")
         rows, distinct = frames.factorize(paths)
@@ -114,7 +134,9 @@ class PathTable(Model):
             place = int(np.argmax((stripped == "")[codes]))
             path = int(np.searchsorted(np.cumsum(lengths), place, side="right"))
             row = int(np.argmax(rows == path))
-            raise InputError(f"paths must not hold an empty name, got {paths[row]!r} at index {row}; drop it or name the channel")
+            raise InputError(
+                f"paths must not hold an empty name, got {paths[row]!r} at index {row}; drop it or name the channel"
+            )
         return _merged(channels, merged[codes], np.concatenate([[0], np.cumsum(lengths)]), *sums)
 
     @classmethod
@@ -165,10 +187,14 @@ class PathTable(Model):
         Examples
         --------
         >>> import pandas as pd
-        >>> log = pd.DataFrame({
-        ...     "who": [1, 1, 2], "when": pd.to_datetime(["2026-01-01", "2026-01-03", "2026-01-02"]),
-        ...     "where": ["mail", "search", "mail"], "bought": [0, 1, 0],
-        ... })
+        >>> log = pd.DataFrame(
+        ...     {
+        ...         "who": [1, 1, 2],
+        ...         "when": pd.to_datetime(["2026-01-01", "2026-01-03", "2026-01-02"]),
+        ...         "where": ["mail", "search", "mail"],
+        ...         "bought": [0, 1, 0],
+        ...     }
+        ... )
         >>> table = PathTable.from_touches(log, user="who", time="when", channel="where", conversion="bought")
         >>> table.conversions.tolist(), table.nulls.tolist(), table.ages.tolist()
         ([1.0, 0.0], [0.0, 1.0], [2.0, 0.0, 0.0])
@@ -190,14 +216,24 @@ class PathTable(Model):
         if (self.ages is None) != (other.ages is None):
             raise InputError("PathTable: ages must be in both tables to add them, or in none")
         channels = np.array(sorted({*self.channels.tolist(), *other.channels.tolist()}), dtype=object)
-        codes = np.concatenate([np.searchsorted(channels, part.channels)[part.codes.astype(np.intp)] for part in (self, other)])
+        codes = np.concatenate(
+            [np.searchsorted(channels, part.channels)[part.codes.astype(np.intp)] for part in (self, other)]
+        )
         offsets = np.concatenate([self.offsets, self.codes.size + other.offsets[1:]]).astype(np.intp)
         sums = [np.concatenate([getattr(self, n), getattr(other, n)]) for n in ("conversions", "value", "nulls")]
         if self.ages is None or other.ages is None:
             return _merged(channels, codes, offsets, *sums)
         ages = np.concatenate([self.ages, other.ages])
         conversions, money, nulls = sums
-        return PathTable(channels=channels, codes=codes, offsets=offsets, conversions=conversions, value=money, nulls=nulls, ages=ages)
+        return PathTable(
+            channels=channels,
+            codes=codes,
+            offsets=offsets,
+            conversions=conversions,
+            value=money,
+            nulls=nulls,
+            ages=ages,
+        )
 
     @property
     def lengths(self) -> NDArray[np.intp]:
@@ -217,7 +253,9 @@ def _merged(channels: Any, codes: Any, offsets: Any, conversions: Any, value: An
     flat = np.ascontiguousarray(codes, dtype=np.int32)
     bounds = offsets.tolist()
     view = flat.tobytes()
-    keys = np.array([view[4 * start : 4 * stop] for start, stop in zip(bounds[:-1], bounds[1:], strict=True)], dtype=object)
+    keys = np.array(
+        [view[4 * start : 4 * stop] for start, stop in zip(bounds[:-1], bounds[1:], strict=True)], dtype=object
+    )
     place: dict[bytes, int] = {}
     group = np.array([place.setdefault(key, len(place)) for key in keys.tolist()], dtype=np.intp)
     order = sorted(place, key=lambda key: np.frombuffer(key, dtype=np.int32).tolist())
@@ -258,7 +296,9 @@ def _sorted_log(data: dict[str, NDArray[Any]], conversion: str) -> dict[str, NDA
     }
 
 
-def _journeys(log: dict[str, NDArray[Any]], lookback: float | None, *, restart: bool, conversion_is_touch: bool) -> PathTable:
+def _journeys(
+    log: dict[str, NDArray[Any]], lookback: float | None, *, restart: bool, conversion_is_touch: bool
+) -> PathTable:
     """Cut the sorted log into journeys: one an end (conversion, or the last row of what did not convert)."""
     user, day, bought = log["user"], log["day"], log["conversion"]
     size = user.size

@@ -172,7 +172,7 @@ def rule_credit(paths: PathTable, *, rule: CreditRule) -> ChannelCredit:
     )
 
 
-def _weights(paths: PathTable, rule: Any) -> NDArray[np.float64]:
+def _weights(paths: PathTable, rule: Any) -> Any:
     """Return the share of its path that each touch gets."""
     starts = paths.offsets[:-1].astype(np.intp)
     last = paths.offsets[1:].astype(np.intp) - 1
@@ -190,10 +190,12 @@ def _weights(paths: PathTable, rule: Any) -> NDArray[np.float64]:
     return weights
 
 
-def _last_kept(paths: PathTable, rule: LastTouch, last: NDArray[np.intp]) -> NDArray[np.intp]:
+def _last_kept(paths: PathTable, rule: LastTouch, last: NDArray[np.intp]) -> Any:
     unknown = [name for name in rule.ignore if name not in paths.channels.tolist()]
     if unknown:
-        raise InputError(f"rule.ignore names no channel of the paths, got {unknown[0]!r}, they have {paths.channels.tolist()[:20]}")
+        raise InputError(
+            f"rule.ignore names no channel of the paths, got {unknown[0]!r}, they have {paths.channels.tolist()[:20]}"
+        )
     if not rule.ignore:
         return last
     kept = ~np.isin(paths.channels, np.array(rule.ignore, dtype=object))[paths.codes.astype(np.intp)]
@@ -202,7 +204,7 @@ def _last_kept(paths: PathTable, rule: LastTouch, last: NDArray[np.intp]) -> NDA
     return np.where(latest >= 0, latest, last)
 
 
-def _position(paths: PathTable, rule: Position, starts: Any, last: Any) -> NDArray[np.float64]:
+def _position(paths: PathTable, rule: Position, starts: Any, last: Any) -> Any:
     lengths = paths.lengths
     between = np.where(lengths > 2, (1.0 - rule.first - rule.last) / np.maximum(lengths - 2, 1), 0.0)
     weights = np.repeat(between, lengths)
@@ -213,7 +215,7 @@ def _position(paths: PathTable, rule: Position, starts: Any, last: Any) -> NDArr
     return weights
 
 
-def _decayed(paths: PathTable, rule: TimeDecay, starts: Any) -> NDArray[np.float64]:
+def _decayed(paths: PathTable, rule: TimeDecay, starts: Any) -> Any:
     if paths.ages is None:
         raise InputError("paths must have ages for TimeDecay; build them with PathTable.from_touches")
     # Relative to the youngest touch of a path, so that old paths do not underflow to 0 / 0.

@@ -8,7 +8,20 @@ import numpy as np
 from pydantic import model_validator
 from scipy import special
 
-from ecomops.core import Array, Floats, InputError, Labels, Model, PositiveReal, PositiveWhole, Real, Rng, Vector, check, validated
+from ecomops.core import (
+    Array,
+    Floats,
+    InputError,
+    Labels,
+    Model,
+    PositiveReal,
+    PositiveWhole,
+    Real,
+    Rng,
+    Vector,
+    check,
+    validated,
+)
 
 
 class TouchLog(Model):
@@ -86,7 +99,9 @@ def simulate_touches(
     1000
     """
     if not channels.size or effect.shape != channels.shape:
-        raise InputError(f"effect must have one value a channel, got shape {effect.shape} for {channels.size} channel(s)")
+        raise InputError(
+            f"effect must have one value a channel, got shape {effect.shape} for {channels.size} channel(s)"
+        )
     if mean_touches * users > 1e9:
         raise InputError(f"mean_touches must leave at most 1e9 touches in all, got {mean_touches:g} for {users} users")
     touches = 1 + rng.poisson(max(mean_touches - 1.0, 0.0), users)

@@ -39,6 +39,8 @@ class Floats:
         How many of the last axes belong to one item (a sample, a pmf); the axes before them are the batch.
     scalar : bool
         Only a single number is allowed.
+    column : bool
+        Only one dimension is allowed: one value a row; there may be no rows.
     whole : bool
         Only whole numbers up to 2**53 (they stay float64).
     inf, nan : bool
@@ -51,6 +53,7 @@ class Floats:
     le: float | None = None
     core: int = 0
     scalar: bool = False
+    column: bool = False
     whole: bool = False
     inf: bool = False
     nan: bool = False
@@ -65,8 +68,10 @@ class Floats:
         else:
             array = as_float_array(value, nan=self.nan, inf=self.inf)
             if array.ndim:
-                return self._check_array(array, value)
+                return self._check_array(array)
             number = float(array)
+        if self.column:
+            raise refuse(f"must be a list with one value a row, got {number}")
         if self.core:
             raise refuse(f"must be an array of at least {self.core} dimension(s), got {number}")
         self._check_number(number)
@@ -98,9 +103,11 @@ class Floats:
         if self.whole and not (number == math.floor(number) and abs(number) <= WHOLE_LIMIT):
             raise refuse(f"must be a whole number of at most 2**53, got {number}")
 
-    def _check_array(self, array: NDArray[np.float64], value: Any) -> NDArray[np.float64]:
+    def _check_array(self, array: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.scalar:
             raise refuse(f"must be one number, got an array of shape {array.shape}")
+        if self.column and array.ndim != 1:
+            raise refuse(f"must have one dimension, got shape {array.shape}")
         if array.ndim < self.core:
             raise refuse(f"must have at least {self.core} dimension(s), got shape {array.shape}")
         if array.ndim - self.core > MAX_BATCH_DIMENSIONS:
@@ -178,6 +185,8 @@ class Floats:
         item = number if len(choices) == 1 else {"anyOf": choices}
         if self.scalar:
             return item
+        if self.column:
+            return {"type": "array", "items": item}
         shapes: list[dict[str, Any]] = []
         for depth in range(MAX_BATCH_DIMENSIONS + self.core + 1):
             if depth >= self.core:
@@ -209,6 +218,12 @@ NonNegative: TypeAlias = Annotated[_Num, Floats(ge=0)]
 Probability: TypeAlias = Annotated[_Num, Floats(gt=0, lt=1)]
 Fraction: TypeAlias = Annotated[_Num, Floats(ge=0, le=1)]
 Count: TypeAlias = Annotated[_Num, Floats(ge=0, whole=True)]
+Column: TypeAlias = Annotated[Array | Any, Floats(column=True)]
+ColumnOrNan: TypeAlias = Annotated[Array | Any, Floats(column=True, nan=True)]
+NonNegativeColumn: TypeAlias = Annotated[Array | Any, Floats(column=True, ge=0)]
+FractionColumn: TypeAlias = Annotated[Array | Any, Floats(column=True, ge=0, le=1)]
+FractionColumnOrNan: TypeAlias = Annotated[Array | Any, Floats(column=True, ge=0, le=1, nan=True)]
+CountColumn: TypeAlias = Annotated[Array | Any, Floats(column=True, ge=0, whole=True)]
 Vector: TypeAlias = Annotated[Array | Any, Floats(core=1)]
 Matrix: TypeAlias = Annotated[Array | Any, Floats(core=2)]
 
@@ -221,9 +236,7 @@ Whole: TypeAlias = Annotated[int, Plain(whole(None), {"type": "integer"})]
 PositiveWhole: TypeAlias = Annotated[int, Plain(whole(1), {"type": "integer", "minimum": 1})]
 Flag: TypeAlias = Annotated[bool, Plain(flag, {"type": "boolean"})]
 Text: TypeAlias = Annotated[str, Strict()]
-Rng: TypeAlias = Annotated[
-    np.random.Generator | int | Any, Plain(generator, {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}]})
-]
+Rng: TypeAlias = Annotated[Any, Plain(generator, {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}]})]
 Seed: TypeAlias = Annotated[Any, Plain(seed, {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}]})]
 Labels: TypeAlias = Annotated[
     NDArray[Any] | Any,
@@ -231,7 +244,9 @@ Labels: TypeAlias = Annotated[
 ]
 Flags: TypeAlias = Annotated[
     bool | NDArray[np.bool_] | Any,
-    Plain(flags, {"anyOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "boolean"}}]}, listed, batched=True),
+    Plain(
+        flags, {"anyOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "boolean"}}]}, listed, batched=True
+    ),
 ]
 Texts: TypeAlias = Annotated[
     str | NDArray[Any] | Any,

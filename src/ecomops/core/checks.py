@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ecomops.core.reading import refuse
 from ecomops.core.messages import clipped, position
+from ecomops.core.reading import refuse
 
 __all__ = ["check"]
 

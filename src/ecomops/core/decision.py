@@ -7,7 +7,17 @@ from typing import Any, Self
 import numpy as np
 from pydantic import model_validator
 
-from ecomops.core.arrays import Array, Fraction, Labels, NonNegative, NonNegativeReal, Num, Text, Texts
+from ecomops.core.arrays import (
+    Array,
+    Column,
+    FractionColumn,
+    Labels,
+    NonNegative,
+    NonNegativeColumn,
+    NonNegativeReal,
+    Text,
+    Texts,
+)
 from ecomops.core.checks import check
 from ecomops.core.errors import InputError
 from ecomops.core.model import Model
@@ -43,17 +53,17 @@ class DecisionTable(Model):
     """The kind of decision of each row, such as "reorder" or "price", shape (n,)."""
     action: Texts
     """What to do; "keep" where the evidence does not carry a change, shape (n,)."""
-    gain: Num
+    gain: Column
     """Expected gain over the baseline, money per ``period``, shape (n,)."""
-    lower: Num
+    lower: Column
     """Lower end of the interval of the gain, shape (n,)."""
-    upper: Num
+    upper: Column
     """Upper end of the interval of the gain, shape (n,)."""
-    p_better: Fraction
+    p_better: FractionColumn
     """Probability that the action beats the baseline, shape (n,)."""
     reason: Texts
     """Why, or what would settle it, shape (n,)."""
-    cost: NonNegative
+    cost: NonNegativeColumn
     """Money that the action ties up, shape (n,)."""
     period: Texts
     """The period that the money is for, shape (n,)."""
@@ -76,10 +86,10 @@ def decision_table(
     *,
     topic: Text,
     action: Texts,
-    gain: Num,
-    lower: Num,
-    upper: Num,
-    p_better: Fraction,
+    gain: Column,
+    lower: Column,
+    upper: Column,
+    p_better: FractionColumn,
     reason: Texts,
     period: Text,
     baseline: Text,
@@ -116,8 +126,16 @@ def decision_table(
     Examples
     --------
     >>> one = decision_table(
-    ...     ["A1"], topic="reorder", action=["order 40"], gain=[90], lower=[20], upper=[160], p_better=[0.98],
-    ...     reason=["8 days of supply"], period="next 30 days", baseline="no order",
+    ...     ["A1"],
+    ...     topic="reorder",
+    ...     action=["order 40"],
+    ...     gain=[90],
+    ...     lower=[20],
+    ...     upper=[160],
+    ...     p_better=[0.98],
+    ...     reason=["8 days of supply"],
+    ...     period="next 30 days",
+    ...     baseline="no order",
     ... )
     >>> float(one.gain[0])
     90.0
@@ -167,8 +185,16 @@ def rank_decisions(*tables: DecisionTable, budget: NonNegativeReal | None = None
     Examples
     --------
     >>> price = decision_table(
-    ...     ["A1", "B2"], topic="price", action=["raise", "keep"], gain=[120, 0], lower=[40, -10], upper=[200, 15],
-    ...     p_better=[0.99, 0.6], reason=["elastic", "unsure"], period="next 30 days", baseline="today's price",
+    ...     ["A1", "B2"],
+    ...     topic="price",
+    ...     action=["raise", "keep"],
+    ...     gain=[120, 0],
+    ...     lower=[40, -10],
+    ...     upper=[200, 15],
+    ...     p_better=[0.99, 0.6],
+    ...     reason=["elastic", "unsure"],
+    ...     period="next 30 days",
+    ...     baseline="today's price",
     ... )
     >>> rank_decisions(price).subject.tolist()
     ['A1']
@@ -177,7 +203,8 @@ def rank_decisions(*tables: DecisionTable, budget: NonNegativeReal | None = None
         message = "rank_decisions: tables must hold at least one DecisionTable, got none"
         raise InputError(message)
     columns = {
-        name: np.concatenate([np.asarray(getattr(table, name)) for table in tables]) for name in DecisionTable.model_fields
+        name: np.concatenate([np.asarray(getattr(table, name)) for table in tables])
+        for name in DecisionTable.model_fields
     }
     mixed = {column.subject.dtype.kind for column in tables}
     if len(mixed) > 1:

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 NUMBERS = ("i", "u", "f")
 
 
-def read(frame: Any, columns: Mapping[str, str], *, times: Sequence[str] = (), zone: str | None = None) -> dict[str, NDArray[Any]]:
+def read(
+    frame: Any, columns: Mapping[str, str], *, times: Sequence[str] = (), zone: str | None = None
+) -> dict[str, NDArray[Any]]:
     """Read columns of any frame into numpy arrays, refusing nulls.
 
     Parameters
@@ -86,7 +88,9 @@ def collect(rows: Any) -> Any:
     return rows.collect() if hasattr(rows, "collect") else rows
 
 
-def counts(frame: Any, keys: Mapping[str, str], sums: Mapping[str, str], *, day: str, zone: str | None) -> dict[str, NDArray[Any]]:
+def counts(
+    frame: Any, keys: Mapping[str, str], sums: Mapping[str, str], *, day: str, zone: str | None
+) -> dict[str, NDArray[Any]]:
     """Group on the engine by keys and calendar day: the number of rows and the sums of columns.
 
     Nulls are counted first and refused, since engines skip them in sums and count them in lengths.
@@ -113,7 +117,9 @@ def counts(frame: Any, keys: Mapping[str, str], sums: Mapping[str, str], *, day:
         .agg(nw.len().alias("__rows"), *(nw.col(column).sum().alias(f"__sum_{name}") for name, column in sums.items()))
     )
     table = collect(grouped)
-    answer = {argument: _array(table.get_column(column), argument) for argument, column in keys.items() if argument != day}
+    answer = {
+        argument: _array(table.get_column(column), argument) for argument, column in keys.items() if argument != day
+    }
     answer[day] = _times(table.get_column("__day"), day, None)
     answer["rows"] = table.get_column("__rows").to_numpy().astype(np.int64)
     answer.update({name: table.get_column(f"__sum_{name}").to_numpy().astype(np.float64) for name in sums})
@@ -133,9 +139,15 @@ def moment_sums(frame: Any, key: str | None, columns: Sequence[str]) -> dict[str
     for argument, column in names.items():
         if argument != "by" and not (schema[column].is_numeric() or schema[column] == nw.Boolean):
             raise InputError(f"{argument} must be numbers, got column {column!r} of {schema[column]}")
-    rows = rows.with_columns(*(nw.col(column).cast(nw.Float64).alias(f"__{place}") for place, column in enumerate(columns)))
+    rows = rows.with_columns(
+        *(nw.col(column).cast(nw.Float64).alias(f"__{place}") for place, column in enumerate(columns))
+    )
     rows = rows.with_columns((nw.col(key) if key is not None else nw.lit(0)).alias("__key"))
-    first = collect(rows.group_by("__key").agg(nw.len().alias("__n"), *(nw.col(f"__{i}").sum().alias(f"__s{i}") for i in range(len(columns)))))
+    first = collect(
+        rows.group_by("__key").agg(
+            nw.len().alias("__n"), *(nw.col(f"__{i}").sum().alias(f"__s{i}") for i in range(len(columns)))
+        )
+    )
     group = _array(first.get_column("__key"), "by")
     size = first.get_column("__n").to_numpy().astype(np.float64)
     sums = np.column_stack([first.get_column(f"__s{i}").to_numpy().astype(np.float64) for i in range(len(columns))])
@@ -152,8 +164,12 @@ def moment_sums(frame: Any, key: str | None, columns: Sequence[str]) -> dict[str
         )
     )
     order = _matching(group, _array(second.get_column("__key"), "by"))
-    centred = np.column_stack([second.get_column(f"__c{i}").to_numpy().astype(np.float64) for i in range(len(columns))])[order]
-    products = {pair: second.get_column(f"__q{pair[0]}_{pair[1]}").to_numpy().astype(np.float64)[order] for pair in pairs}
+    centred = np.column_stack(
+        [second.get_column(f"__c{i}").to_numpy().astype(np.float64) for i in range(len(columns))]
+    )[order]
+    products = {
+        pair: second.get_column(f"__q{pair[0]}_{pair[1]}").to_numpy().astype(np.float64)[order] for pair in pairs
+    }
     shift = centred / size[:, None]
     comoments = np.zeros((size.size, len(columns), len(columns)))
     for (i, j), product in products.items():
@@ -211,12 +227,14 @@ def _check_types(schema: Any, columns: Mapping[str, str], sums: Mapping[str, str
 
 def _arrays(table: Any, columns: Mapping[str, str], times: Sequence[str], zone: str | None) -> dict[str, NDArray[Any]]:
     return {
-        argument: _times(table.get_column(column), argument, zone) if argument in times else _array(table.get_column(column), argument)
+        argument: _times(table.get_column(column), argument, zone)
+        if argument in times
+        else _array(table.get_column(column), argument)
         for argument, column in columns.items()
     }
 
 
-def _array(series: Any, argument: str) -> NDArray[Any]:
+def _array(series: Any, argument: str) -> Any:
     """Return a column as float64, int64, bool or an object array of str."""
     import narwhals.stable.v2 as nw  # noqa: PLC0415
 
@@ -233,7 +251,9 @@ def _array(series: Any, argument: str) -> NDArray[Any]:
     if kind.is_float():
         values = series.to_numpy().astype(np.float64)
         if not np.isfinite(values).all():
-            raise InputError(f"{argument} must be finite, got {float(values[~np.isfinite(values)][0])} in row {int((~np.isfinite(values)).argmax())}")
+            raise InputError(
+                f"{argument} must be finite, got {float(values[~np.isfinite(values)][0])} in row {int((~np.isfinite(values)).argmax())}"
+            )
         return values
     if kind.is_integer():
         return series.to_numpy().astype(np.int64)
@@ -248,11 +268,13 @@ def _array(series: Any, argument: str) -> NDArray[Any]:
     values = np.asarray(series.to_numpy(), dtype=object)
     for row, item in enumerate(values[:1000].tolist() if kind == nw.String else values.tolist()):
         if not isinstance(item, str):
-            raise InputError(f"{argument} must be text or numbers throughout, got {type(item).__name__} {clipped(item)} in row {row}")
+            raise InputError(
+                f"{argument} must be text or numbers throughout, got {type(item).__name__} {clipped(item)} in row {row}"
+            )
     return values
 
 
-def _times(series: Any, argument: str, zone: str | None) -> NDArray[Any]:
+def _times(series: Any, argument: str, zone: str | None) -> Any:
     import narwhals.stable.v2 as nw  # noqa: PLC0415
 
     kind = series.dtype

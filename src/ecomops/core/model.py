@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import html
 import inspect
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ecomops.core.arrays import Floats
-from ecomops.core.markers import is_batched
 from ecomops.core.errors import InputError
+from ecomops.core.markers import is_batched
 from ecomops.core.messages import explain
 from ecomops.core.reading import index_of, refuse
 
@@ -58,6 +58,10 @@ class Model(BaseModel):
         protected_namespaces=(),
     )
     __slots__ = ("_labels",)
+    __cores__: ClassVar[dict[str, int]] = {}
+
+    if TYPE_CHECKING:
+        _labels: Any
 
     if not TYPE_CHECKING:
 
@@ -128,7 +132,9 @@ class Model(BaseModel):
         fields = self.__dict__
         shapes = [(name, shape) for name, core in self.__cores__.items() if (shape := batch_of(fields[name], core))]
         shapes += [
-            (name, value.batch_shape) for name, value in fields.items() if isinstance(value, Model) and value.batch_shape
+            (name, value.batch_shape)
+            for name, value in fields.items()
+            if isinstance(value, Model) and value.batch_shape
         ]
         if len(shapes) > 1:
             try:
@@ -211,9 +217,6 @@ class Model(BaseModel):
         for value in self.__dict__.values():
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False
-
-
-Model.__cores__ = {}
 
 
 def replace(model: M, **changes: Any) -> M:

@@ -115,6 +115,5 @@ def days_in(unit: str) -> float:
     try:
         return DAYS[unit]
     except (KeyError, TypeError):
-
         message = f"unit must be one of {', '.join(DAYS)}, got {unit!r}"
         raise InputError(message) from None

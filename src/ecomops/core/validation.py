@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, ParamSpec, TypeVar, cast, get_args, get_origin
 
 import numpy as np
 from pydantic import ConfigDict, Field, ValidationError, create_model, validate_call
@@ -183,6 +183,8 @@ def arguments(function: Callable[..., Any]) -> type[Arguments]:
 class Arguments(Model):
     """The arguments of one function, checked."""
 
+    __function__: ClassVar[Callable[..., Any]]
+
     def call(self) -> Any:
         """Call the function with these arguments and return its answer."""
         return type(self).__function__(**self.__dict__)
@@ -194,7 +196,7 @@ class Arguments(Model):
 
 @functools.cache
 def _arguments(function: Callable[..., Any]) -> type[Arguments]:
-    signature, _ = _evaluated(function.__wrapped__)
+    signature, _ = _evaluated(inspect.unwrap(function))
     described = _described(function.__doc__ or "")
     fields: dict[str, Any] = {}
     for name, parameter in signature.parameters.items():
@@ -208,7 +210,7 @@ def _arguments(function: Callable[..., Any]) -> type[Arguments]:
     title = "".join(part.title() for part in function.__name__.split("_")) + "Arguments"
     first_line = (function.__doc__ or "").strip().split("\n")[0]
     made = create_model(title, __base__=Arguments, __doc__=first_line, __module__=function.__module__, **fields)
-    made.__function__ = function  # type: ignore[attr-defined]
+    made.__function__ = function
     return made
 
 
@@ -272,7 +274,9 @@ def _described(docstring: str) -> dict[str, str]:
         return {}
     found: dict[str, list[str]] = {}
     current: list[str] = []
-    for line, following in zip(lines[lines.index("Parameters") + 2 :], [*lines[lines.index("Parameters") + 3 :], ""], strict=False):
+    for line, following in zip(
+        lines[lines.index("Parameters") + 2 :], [*lines[lines.index("Parameters") + 3 :], ""], strict=False
+    ):
         if re.fullmatch(r"-{3,}", following):
             break
         head = re.match(r"^(\w[\w, ]*) : ", line)

@@ -7,7 +7,19 @@ from typing import Annotated, Any
 import numpy as np
 from scipy import special
 
-from ecomops.core import Array, Flag, Floats, FractionReal, InputError, Model, NonNegativeReal, ProbabilityReal, Text, Vector, validated
+from ecomops.core import (
+    Array,
+    Flag,
+    Floats,
+    FractionReal,
+    InputError,
+    Model,
+    NonNegativeReal,
+    ProbabilityReal,
+    Text,
+    Vector,
+    validated,
+)
 
 EXACT_LIMIT = 40
 Units = Annotated[Array | Any, Floats(core=1, ge=0, whole=True)]

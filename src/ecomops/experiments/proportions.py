@@ -7,7 +7,19 @@ from typing import Any, Literal
 import numpy as np
 from scipy import special
 
-from ecomops.core import Array, Count, Fraction, InputError, Model, Num, NumOrNan, ProbabilityReal, Text, Texts, validated
+from ecomops.core import (
+    Array,
+    Count,
+    Fraction,
+    InputError,
+    Model,
+    Num,
+    NumOrNan,
+    ProbabilityReal,
+    Text,
+    Texts,
+    validated,
+)
 
 ProportionMethod = Literal["miettinen-nurminen", "score", "newcombe", "agresti-caffo", "wald"]
 BISECTIONS = 80
@@ -95,7 +107,10 @@ def compare_proportions(
     (0.0528, 0.3382)
     """
     counts = np.broadcast_arrays(
-        *(np.asarray(part, dtype=np.float64) for part in (treatment_successes, treatment_trials, control_successes, control_trials))
+        *(
+            np.asarray(part, dtype=np.float64)
+            for part in (treatment_successes, treatment_trials, control_successes, control_trials)
+        )
     )
     x1, n1, x2, n2 = counts
     for name, x, n in (("treatment", x1, n1), ("control", x2, n2)):

@@ -6,7 +6,19 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from ecomops.core import Array, Floats, Labels, Model, NonNegativeReal, PositiveReal, PositiveWhole, ProbabilityReal, Real, Rng, validated
+from ecomops.core import (
+    Array,
+    Floats,
+    Labels,
+    Model,
+    NonNegativeReal,
+    PositiveReal,
+    PositiveWhole,
+    ProbabilityReal,
+    Real,
+    Rng,
+    validated,
+)
 from ecomops.core.errors import InputError
 
 
@@ -84,6 +96,8 @@ def simulate_experiment(
         raise InputError(f"spend_variation must be at most 5, got {spend_variation:g}")
     treated = rng.random(units) < share
     converted = rng.random(units) < np.where(treated, rate, conversion)
-    spend = rng.lognormal(-spend_variation**2 / 2, spend_variation, units) * mean_spend
+    spend = rng.lognormal(-(spend_variation**2) / 2, spend_variation, units) * mean_spend
     arm = np.where(treated, "treatment", "control").astype(object)
-    return ExperimentRows(unit=np.arange(units), arm=arm, converted=converted.astype(np.float64), spend=np.where(converted, spend, 0.0))
+    return ExperimentRows(
+        unit=np.arange(units), arm=arm, converted=converted.astype(np.float64), spend=np.where(converted, spend, 0.0)
+    )

@@ -7,7 +7,19 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import model_validator
 
-from ecomops.core import Array, Floats, Fraction, Model, NonNegative, NumOrNan, ProbabilityReal, PositiveReal, Texts, check, validated
+from ecomops.core import (
+    Array,
+    Floats,
+    Fraction,
+    Model,
+    NonNegative,
+    NumOrNan,
+    PositiveReal,
+    ProbabilityReal,
+    Texts,
+    check,
+    validated,
+)
 from ecomops.core.errors import InputError
 
 ITEM_AXIS = "rows are items, columns periods"
@@ -62,9 +74,7 @@ class _Cuts(Model):
 
 
 @validated
-def abc_classes(
-    value: NonNegative, *, a_share: ProbabilityReal = 0.80, b_share: ProbabilityReal = 0.95
-) -> AbcClasses:
+def abc_classes(value: NonNegative, *, a_share: ProbabilityReal = 0.80, b_share: ProbabilityReal = 0.95) -> AbcClasses:
     """Classify items by cumulative share of value: the few that make most of it are A.
 
     Parameters

@@ -166,9 +166,7 @@ def safety_stock(demand: Demand, *, lead_time: LeadTime, service: ServiceTarget)
 
 
 @validated
-def service_achieved(
-    demand: Demand, *, lead_time: LeadTime, level: Num, order_quantity: Positive
-) -> ServiceAchieved:
+def service_achieved(demand: Demand, *, lead_time: LeadTime, level: Num, order_quantity: Positive) -> ServiceAchieved:
     """Return the cycle service and the fill rate that a stock level gives: the inverse of `safety_stock`.
 
     Parameters

@@ -159,7 +159,9 @@ DemandCurve: TypeAlias = Annotated[ConstantElasticityDemand | LinearDemand, Fiel
 
 
 @validated
-def arc_elasticity(price_before: Positive, *, price_after: Positive, quantity_before: Positive, quantity_after: Positive) -> Num:
+def arc_elasticity(
+    price_before: Positive, *, price_after: Positive, quantity_before: Positive, quantity_after: Positive
+) -> Num:
     """Return the elasticity between two points by the midpoint formula.
 
     Parameters
@@ -196,7 +198,7 @@ def arc_elasticity(price_before: Positive, *, price_after: Positive, quantity_be
 
 
 @validated
-def simulate_sales(demand: DemandCurve, *, price: Positive, periods: PositiveWhole = 1, rng: Rng = None) -> Array:
+def simulate_sales(demand: DemandCurve, *, price: Positive, periods: PositiveWhole = 1, rng: Rng = None) -> Vector:
     """Draw sales that are Poisson round a demand curve.
 
     Parameters
@@ -228,5 +230,7 @@ def simulate_sales(demand: DemandCurve, *, price: Positive, periods: PositiveWho
     """
     mean = np.asarray(demand._demand(price))  # noqa: SLF001 - the kernel of the same room
     if np.any(mean > 1e15):
-        raise InputError(f"demand must be at most 1e15 units to be drawn, got {float(mean.max())}; check scale and price")
+        raise InputError(
+            f"demand must be at most 1e15 units to be drawn, got {float(mean.max())}; check scale and price"
+        )
     return rng.poisson(mean, (periods, *mean.shape)).astype(np.float64)

@@ -6,7 +6,20 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from ecomops.core import Array, Flag, Flags, Floats, InputError, Model, NonNegative, Num, NumOrNan, Positive, Texts, validated
+from ecomops.core import (
+    Array,
+    Flag,
+    Flags,
+    Floats,
+    InputError,
+    Model,
+    NonNegative,
+    Num,
+    NumOrNan,
+    Positive,
+    Texts,
+    validated,
+)
 
 Rate = Annotated[float | Array | Any, Floats(ge=0, lt=1)]
 Change = Annotated[float | Array | Any, Floats(gt=-1)]
@@ -162,7 +175,11 @@ def target_margin_price(economics: UnitEconomics, *, margin: Rate) -> UnitPrice:
 
 @validated
 def break_even_volume(
-    price_change: Change, *, margin: Annotated[float | Array | Any, Floats(gt=0, le=1)], cost_change: Num = 0.0, fixed_cost: Num = 0.0
+    price_change: Change,
+    *,
+    margin: Annotated[float | Array | Any, Floats(gt=0, le=1)],
+    cost_change: Num = 0.0,
+    fixed_cost: Num = 0.0,
 ) -> Num:
     """Return the relative change of volume that makes up for a change of price.
 
@@ -199,7 +216,9 @@ def break_even_volume(
     """
     after = margin + price_change - cost_change
     if np.any(np.asarray(after) <= 0):
-        raise InputError("price_change leaves no margin per unit, so no volume makes up for it; change the price by less than the margin")
+        raise InputError(
+            "price_change leaves no margin per unit, so no volume makes up for it; change the price by less than the margin"
+        )
     return (margin + fixed_cost) / after - 1.0
 
 
@@ -211,7 +230,10 @@ def _priced(economics: UnitEconomics, margin: Any) -> UnitPrice:
     contribution = price * earned - spent
     paid = np.broadcast_to(np.asarray(price * net), np.shape(left))
     text = "of each unit of price {:.4f} is left after fees, tax, returns and margin; lower them"
-    reason = np.array([("" if ok else text.format(part)) for ok, part in zip(feasible.ravel(), np.ravel(left), strict=True)], dtype=object)
+    reason = np.array(
+        [("" if ok else text.format(part)) for ok, part in zip(feasible.ravel(), np.ravel(left), strict=True)],
+        dtype=object,
+    )
     reason = reason.reshape(np.shape(left))
 
     def known(value: Any) -> Any:

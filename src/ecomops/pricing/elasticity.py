@@ -7,7 +7,22 @@ from typing import Annotated, Any
 import numpy as np
 from scipy import special
 
-from ecomops.core import Array, Flags, Floats, Frame, InputError, Labels, Model, NumOrNan, PositiveWhole, ProbabilityReal, Real, Text, Texts, frames, validated
+from ecomops.core import (
+    Array,
+    Flags,
+    Floats,
+    Frame,
+    InputError,
+    Labels,
+    Model,
+    PositiveWhole,
+    ProbabilityReal,
+    Real,
+    Text,
+    Texts,
+    frames,
+    validated,
+)
 from ecomops.stats.glm import PoissonFits, poisson_regressions
 from ecomops.stats.shrinkage import shrink_normal
 
@@ -121,7 +136,12 @@ def fit_elasticity(
     >>> fit.distinct_prices.tolist()
     [4.0]
     """
-    columns = {"sku": sku, "price": price, "units": units, **{f"controls[{i}]": name for i, name in enumerate(controls)}}
+    columns = {
+        "sku": sku,
+        "price": price,
+        "units": units,
+        **{f"controls[{i}]": name for i, name in enumerate(controls)},
+    }
     data = frames.read(frame, columns)
     names = [name for name in columns if name != "sku"]
     for name in names:
@@ -135,7 +155,9 @@ def fit_elasticity(
     for name, bad, rule in (("price", values["price"] <= 0, "> 0"), ("units", values["units"] < 0, ">= 0")):
         if bad.any():
             row = int(np.argmax(bad))
-            raise InputError(f"{name} must be {rule}, got {float(values[name][row])} in row {row}; drop or fix those rows")
+            raise InputError(
+                f"{name} must be {rule}, got {float(values[name][row])} in row {row}; drop or fix those rows"
+            )
     group, skus = frames.factorize(data["sku"])
     order = np.argsort(group, kind="stable")
     group = group[order]
@@ -152,7 +174,9 @@ def _result(
     size, rows = skus.size, fits.n
     distinct = np.bincount(group[_new_pairs(group, price)], minlength=size).astype(np.float64)
     mean = np.bincount(group, weights=price, minlength=size) / rows
-    spread = np.sqrt(np.maximum(np.bincount(group, weights=np.square(price / mean[group] - 1.0), minlength=size) / rows, 0.0))
+    spread = np.sqrt(
+        np.maximum(np.bincount(group, weights=np.square(price / mean[group] - 1.0), minlength=size) / rows, 0.0)
+    )
     total = np.bincount(group, weights=units, minlength=size)
     freedom = np.maximum(rows - design.shape[1], 0.0)
     reason = np.full(size, "", dtype=object)
@@ -218,6 +242,9 @@ def _scale(fits: PoissonFits, design: Any, group: Any, told: Any) -> Any:
     if design.shape[1] == 2:
         level = fits.coefficients[:, 0]
     else:
-        means = np.stack([np.bincount(group, weights=column, minlength=told.size) for column in design[:, 2:].T], axis=1) / fits.n[:, None]
+        means = (
+            np.stack([np.bincount(group, weights=column, minlength=told.size) for column in design[:, 2:].T], axis=1)
+            / fits.n[:, None]
+        )
         level = fits.coefficients[:, 0] + (np.where(told[:, None], fits.coefficients[:, 2:], 0.0) * means).sum(axis=1)
     return np.where(told, np.exp(np.minimum(np.where(told, level, 0.0), 700.0)), np.nan)

@@ -78,12 +78,16 @@ def optimal_price(demand: DemandCurve, *, cost: NonNegative) -> OptimalPrice:
         safe = np.where(elastic, demand.elasticity, -2.0)
         price = np.where(solved, cost * safe / (1.0 + safe), 1.0)
         reason = np.where(
-            ~elastic, "elasticity is -1 or nearer to 0: profit rises with the price without end", "cost is 0: profit rises as the price falls to 0"
+            ~elastic,
+            "elasticity is -1 or nearer to 0: profit rises with the price without end",
+            "cost is 0: profit rises as the price falls to 0",
         )
     else:
         solved = np.asarray(cost < demand.choke_price)
         price = np.where(solved, (demand.choke_price + cost) / 2, cost / 2 + 1e-300)
-        reason = np.full(np.shape(solved), "cost is at or above the choke price: no price sells at a profit", dtype=object)
+        reason = np.full(
+            np.shape(solved), "cost is at or above the choke price: no price sells at a profit", dtype=object
+        )
     return _outcome(demand, price, cost, solved, np.where(solved, "", reason).astype(object))
 
 

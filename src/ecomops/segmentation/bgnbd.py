@@ -21,6 +21,7 @@ from ecomops.core import (
     Labels,
     Model,
     NonNegative,
+    NonNegativeColumn,
     Num,
     PositiveReal,
     PositiveWhole,
@@ -88,7 +89,9 @@ class BgNbdFit(Fit):
     Examples
     --------
     >>> from ecomops.segmentation import PurchaseCounts, fit_bg_nbd
-    >>> fit = fit_bg_nbd(PurchaseCounts(frequency=[0, 1, 4], age_at_last_purchase=[0, 9, 33], age=[36] * 3, customers=[60, 20, 8]))
+    >>> fit = fit_bg_nbd(
+    ...     PurchaseCounts(frequency=[0, 1, 4], age_at_last_purchase=[0, 9, 33], age=[36] * 3, customers=[60, 20, 8])
+    ... )
     >>> type(fit.model).__name__
     'BgNbd'
     """
@@ -103,7 +106,9 @@ class MbgNbdFit(Fit):
     Examples
     --------
     >>> from ecomops.segmentation import PurchaseCounts, fit_mbg_nbd
-    >>> fit = fit_mbg_nbd(PurchaseCounts(frequency=[0, 1, 4], age_at_last_purchase=[0, 9, 33], age=[36] * 3, customers=[60, 20, 8]))
+    >>> fit = fit_mbg_nbd(
+    ...     PurchaseCounts(frequency=[0, 1, 4], age_at_last_purchase=[0, 9, 33], age=[36] * 3, customers=[60, 20, 8])
+    ... )
     >>> type(fit.model).__name__
     'MbgNbd'
     """
@@ -139,7 +144,9 @@ def fit_bg_nbd(counts: PurchaseCounts) -> BgNbdFit:
     Examples
     --------
     >>> from ecomops.segmentation import PurchaseCounts, fit_bg_nbd
-    >>> counts = PurchaseCounts(frequency=[0, 1, 2, 4], age_at_last_purchase=[0, 9, 20, 33], age=[36] * 4, customers=[60, 20, 12, 8])
+    >>> counts = PurchaseCounts(
+    ...     frequency=[0, 1, 2, 4], age_at_last_purchase=[0, 9, 20, 33], age=[36] * 4, customers=[60, 20, 12, 8]
+    ... )
     >>> fit_bg_nbd(counts).n
     100.0
     """
@@ -176,7 +183,9 @@ def fit_mbg_nbd(counts: PurchaseCounts) -> MbgNbdFit:
     Examples
     --------
     >>> from ecomops.segmentation import PurchaseCounts, fit_mbg_nbd
-    >>> counts = PurchaseCounts(frequency=[0, 1, 2, 4], age_at_last_purchase=[0, 9, 20, 33], age=[36] * 4, customers=[60, 20, 12, 8])
+    >>> counts = PurchaseCounts(
+    ...     frequency=[0, 1, 2, 4], age_at_last_purchase=[0, 9, 20, 33], age=[36] * 4, customers=[60, 20, 12, 8]
+    ... )
     >>> fit_mbg_nbd(counts).n
     100.0
     """
@@ -326,14 +335,16 @@ class PurchaseLog(Model):
     Examples
     --------
     >>> from ecomops.core import Duration
-    >>> log = simulate_purchases(BgNbd(r=1, alpha=4, a=1, b=3), customers=3, horizon=Duration(value=9, unit="week"), rng=1)
+    >>> log = simulate_purchases(
+    ...     BgNbd(r=1, alpha=4, a=1, b=3), customers=3, horizon=Duration(value=9, unit="week"), rng=1
+    ... )
     >>> sorted(set(log.customer.tolist()))
     [0, 1, 2]
     """
 
     customer: Labels
     """Number of the customer of each purchase, 0 to n - 1, shape (m,)."""
-    time: NonNegative
+    time: NonNegativeColumn
     """Time since the customer's first purchase, in ``unit``; the first purchase itself is 0, shape (m,)."""
     unit: TimeUnit
     """Unit of the times."""
@@ -427,7 +438,11 @@ class _Kernel:
         value = self.per_number @ table + w @ (np.logaddexp(0.0, odds) - (r + x) * log_age) + self.offset
         psi_ab = special.psi(a + b) - special.psi(a + b + k + self.shift)
         dr = self.per_number @ (special.psi(r + k) - special.psi(r) + np.log(alpha)) + w @ (dead * gap - log_age)
-        dalpha = w @ (r / alpha - (r + x) / (alpha + self.age) + dead * (r + x) * (1 / (alpha + self.age) - 1 / (alpha + self.last)))
+        dalpha = w @ (
+            r / alpha
+            - (r + x) / (alpha + self.age)
+            + dead * (r + x) * (1 / (alpha + self.age) - 1 / (alpha + self.last))
+        )
         dead_at = np.bincount(x, weights=w * dead, minlength=k.size)
         da = self.per_number @ psi_ab + dead_at.sum() / a
         db = self.per_number @ (psi_ab + special.psi(b + k + self.shift) - special.psi(b))
@@ -458,7 +473,7 @@ def _fitted(counts: PurchaseCounts, *, modified: bool) -> tuple[Maximum, float]:
     return best, scale
 
 
-def _named(found: Maximum, scales: NDArray[np.float64]) -> dict[str, float]:
+def _named(found: Maximum, scales: NDArray[np.float64]) -> dict[str, Any]:
     return dict(zip(NAMES, (np.exp(found.log_parameters) * scales).tolist(), strict=True))
 
 

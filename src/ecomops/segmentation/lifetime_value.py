@@ -6,7 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from ecomops.core import DiscountRate, Duration, InputError, Labels, Model, NonNegative, NumOrNan, Fraction, FractionReal, Text, validated
+from ecomops.core import (
+    DiscountRate,
+    Duration,
+    Fraction,
+    FractionReal,
+    InputError,
+    Labels,
+    Model,
+    NonNegative,
+    NumOrNan,
+    Text,
+    validated,
+)
 from ecomops.segmentation.bgnbd import PurchaseModel, conditional_expectation, expected_purchases, probability_alive
 from ecomops.segmentation.purchases import CustomerSummary
 from ecomops.segmentation.spend import GammaGamma, expected_spend
@@ -21,8 +33,11 @@ class LifetimeValue(Model):
     >>> from ecomops.segmentation import BgNbd, CustomerState, GammaGamma, customer_lifetime_value, customer_summary
     >>> summary = customer_summary(CustomerState.from_arrays(["a", "a"], day=[0, 70], spend=[30, 40]), end=140)
     >>> value = customer_lifetime_value(
-    ...     BgNbd(r=0.243, alpha=4.414, a=0.793, b=2.426), GammaGamma(p=6.25, q=3.74, v=15.44), summary,
-    ...     horizon=Duration(value=1, unit="year"), discount=DiscountRate(rate=0.15, per="year"),
+    ...     BgNbd(r=0.243, alpha=4.414, a=0.793, b=2.426),
+    ...     GammaGamma(p=6.25, q=3.74, v=15.44),
+    ...     summary,
+    ...     horizon=Duration(value=1, unit="year"),
+    ...     discount=DiscountRate(rate=0.15, per="year"),
     ... )
     >>> value.customer.tolist()
     ['a']
@@ -99,8 +114,11 @@ def customer_lifetime_value(
     >>> from ecomops.segmentation import BgNbd, CustomerState, GammaGamma, customer_lifetime_value, customer_summary
     >>> summary = customer_summary(CustomerState.from_arrays(["a", "a"], day=[0, 70], spend=[30, 40]), end=140)
     >>> value = customer_lifetime_value(
-    ...     BgNbd(r=0.243, alpha=4.414, a=0.793, b=2.426), GammaGamma(p=6.25, q=3.74, v=15.44), summary,
-    ...     horizon=Duration(value=1, unit="year"), discount=DiscountRate(rate=0.15, per="year"),
+    ...     BgNbd(r=0.243, alpha=4.414, a=0.793, b=2.426),
+    ...     GammaGamma(p=6.25, q=3.74, v=15.44),
+    ...     summary,
+    ...     horizon=Duration(value=1, unit="year"),
+    ...     discount=DiscountRate(rate=0.15, per="year"),
     ... )
     >>> round(float(value.value[0]), 2)
     43.1
@@ -108,7 +126,9 @@ def customer_lifetime_value(
     span, width = horizon.to(purchases.unit), step.to(purchases.unit)
     steps = int(np.ceil(span / width - 1e-9))
     if steps > 10_000:
-        raise InputError(f"step must be at least a 10,000th of the horizon, got {step.value} {step.unit}; use a longer step")
+        raise InputError(
+            f"step must be at least a 10,000th of the horizon, got {step.value} {step.unit}; use a longer step"
+        )
     factor = Duration(value=1.0, unit=summary.unit).to(purchases.unit)
     x, last, age = summary.frequency, summary.age_at_last_purchase * factor, summary.age * factor
     discounted: Any = np.zeros(np.shape(x))

@@ -10,13 +10,14 @@ from pydantic import model_validator
 
 from ecomops.core import (
     Array,
-    Count,
+    Column,
+    CountColumn,
     Floats,
     Frame,
     InputError,
     Labels,
     Model,
-    NonNegative,
+    NonNegativeColumn,
     Num,
     Real,
     Text,
@@ -29,7 +30,7 @@ from ecomops.core import (
 from ecomops.core.units import DAYS
 
 Nonpositive = Literal["count", "drop", "refuse"]
-Days = Annotated[Array | Any, Floats(whole=True)]
+Days = Annotated[Array | Any, Floats(column=True, whole=True)]
 EPOCH = np.datetime64("1970-01-01", "D")
 
 
@@ -42,9 +43,13 @@ class CustomerState(Model):
     Examples
     --------
     >>> import pandas as pd
-    >>> orders = pd.DataFrame({
-    ...     "who": ["a", "a", "b"], "when": pd.to_datetime(["2026-01-01", "2026-01-09", "2026-01-03"]), "paid": [10.0, 20.0, 5.0],
-    ... })
+    >>> orders = pd.DataFrame(
+    ...     {
+    ...         "who": ["a", "a", "b"],
+    ...         "when": pd.to_datetime(["2026-01-01", "2026-01-09", "2026-01-03"]),
+    ...         "paid": [10.0, 20.0, 5.0],
+    ...     }
+    ... )
     >>> state = CustomerState.from_frame(orders, customer="who", time="when", spend="paid")
     >>> (state + state).spend.tolist()
     [20.0, 40.0, 10.0]
@@ -54,9 +59,9 @@ class CustomerState(Model):
     """Customer of each entry, shape (m,), sorted."""
     day: Days
     """Days since 1970-01-01 of each entry, shape (m,), ascending within a customer."""
-    orders: Count
+    orders: CountColumn
     """Rows of the customer on that day, shape (m,)."""
-    spend: Num
+    spend: Column
     """Sum of spend on that day, money, shape (m,); 0 where no spend was given."""
 
     @model_validator(mode="after")
@@ -112,7 +117,9 @@ class CustomerState(Model):
         if "spend" in data and data["spend"].dtype.kind not in "iuf":
             raise InputError(f"spend must be numbers, got text in column {spend!r}")
         if data["customer"].dtype.kind not in "iO":
-            raise InputError(f"customer must be text or whole numbers, got column {customer!r} of {data['customer'].dtype}")
+            raise InputError(
+                f"customer must be text or whole numbers, got column {customer!r} of {data['customer'].dtype}"
+            )
         rows = data.get("rows", np.ones(data["time"].size, dtype=np.int64))
         money = data["spend"].astype(np.float64) if "spend" in data else np.zeros(rows.size)
         return _grouped(data["customer"], _day_numbers(data["time"]), rows.astype(np.float64), money)
@@ -179,17 +186,17 @@ class CustomerSummary(Model):
 
     customer: Labels
     """Customer ids, shape (n,), sorted."""
-    frequency: Count
+    frequency: CountColumn
     """Repeat purchase days x: days with a purchase after the first, shape (n,)."""
-    age_at_last_purchase: NonNegative
+    age_at_last_purchase: NonNegativeColumn
     """Time from the first to the last purchase t_x, in ``unit``, shape (n,)."""
-    age: NonNegative
+    age: NonNegativeColumn
     """Time from the first purchase to ``end`` T, in ``unit``, shape (n,)."""
-    mean_spend: Num
+    mean_spend: Column
     """Mean spend of a repeat purchase day (0 without one), money, shape (n,)."""
-    orders: Count
+    orders: CountColumn
     """Orders in all, shape (n,)."""
-    spend: Num
+    spend: Column
     """Spend in all, money, shape (n,)."""
     unit: TimeUnit
     """Unit of the ages."""
@@ -198,7 +205,12 @@ class CustomerSummary(Model):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        check(self.age_at_last_purchase <= self.age + 1e-9, "age_at_last_purchase must be <= age", self.age_at_last_purchase, self.age)
+        check(
+            self.age_at_last_purchase <= self.age + 1e-9,
+            "age_at_last_purchase must be <= age",
+            self.age_at_last_purchase,
+            self.age,
+        )
         return self
 
     @property
@@ -219,13 +231,13 @@ class PurchaseCounts(Model):
     [20.0, 8.0]
     """
 
-    frequency: Count
+    frequency: CountColumn
     """Repeat purchases x, shape (m,)."""
-    age_at_last_purchase: NonNegative
+    age_at_last_purchase: NonNegativeColumn
     """Age at the last purchase t_x, in ``unit``, shape (m,)."""
-    age: NonNegative
+    age: NonNegativeColumn
     """Age T at the end of observation, in ``unit``, shape (m,)."""
-    customers: Count
+    customers: CountColumn
     """Customers with these three numbers, shape (m,)."""
     unit: TimeUnit = "week"
     """Unit of the ages."""
@@ -234,7 +246,12 @@ class PurchaseCounts(Model):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        sizes = {np.shape(self.frequency), np.shape(self.age_at_last_purchase), np.shape(self.age), np.shape(self.customers)}
+        sizes = {
+            np.shape(self.frequency),
+            np.shape(self.age_at_last_purchase),
+            np.shape(self.age),
+            np.shape(self.customers),
+        }
         check(len(sizes) == 1 and len(next(iter(sizes))) == 1, "columns must be one-dimensional and equally long")
         rule = "age_at_last_purchase must be <= age"
         check(self.age_at_last_purchase <= self.age, rule, self.age_at_last_purchase, self.age)
@@ -290,9 +307,14 @@ class PurchaseCounts(Model):
         columns = ("frequency", "age_at_last_purchase", "age")
         rows = np.column_stack([np.concatenate([getattr(self, name), getattr(other, name)]) for name in columns])
         rows, place = np.unique(rows, axis=0, return_inverse=True)
-        customers = np.bincount(place.ravel(), weights=np.concatenate([self.customers, other.customers]), minlength=len(rows))
+        customers = np.bincount(
+            place.ravel(), weights=np.concatenate([self.customers, other.customers]), minlength=len(rows)
+        )
         return PurchaseCounts(
-            **{name: rows[:, column] for column, name in enumerate(columns)}, customers=customers, unit=self.unit, end=self.end
+            **{name: rows[:, column] for column, name in enumerate(columns)},
+            customers=customers,
+            unit=self.unit,
+            end=self.end,
         )
 
 
@@ -305,11 +327,11 @@ class SpendCounts(Model):
     [3.0, 1.0]
     """
 
-    frequency: Annotated[Any, Floats(ge=1, whole=True)]
+    frequency: Annotated[Array | Any, Floats(column=True, ge=1, whole=True)]
     """Repeat purchases, >= 1, shape (m,)."""
-    mean_spend: Annotated[Any, Floats(gt=0)]
+    mean_spend: Annotated[Array | Any, Floats(column=True, gt=0)]
     """Mean spend of a repeat purchase, > 0, money, shape (m,)."""
-    customers: Count
+    customers: CountColumn
     """Customers with these numbers, shape (m,)."""
 
     @classmethod
@@ -394,9 +416,13 @@ def customer_summary(
     Examples
     --------
     >>> import pandas as pd
-    >>> orders = pd.DataFrame({
-    ...     "who": ["a", "a", "b"], "when": pd.to_datetime(["2026-01-01", "2026-01-15", "2026-01-08"]), "paid": [10.0, 20.0, 5.0],
-    ... })
+    >>> orders = pd.DataFrame(
+    ...     {
+    ...         "who": ["a", "a", "b"],
+    ...         "when": pd.to_datetime(["2026-01-01", "2026-01-15", "2026-01-08"]),
+    ...         "paid": [10.0, 20.0, 5.0],
+    ...     }
+    ... )
     >>> summary = customer_summary(orders, customer="who", time="when", spend="paid", end="2026-01-22")
     >>> summary.frequency.tolist(), summary.age_at_last_purchase.tolist(), summary.age.tolist()
     ([1.0, 0.0], [2.0, 0.0], [3.0, 2.0])
@@ -406,7 +432,10 @@ def customer_summary(
     else:
         if customer is None or time is None:
             raise InputError("customer and time must name columns of the frame")
-        state, priced = CustomerState.from_frame(orders, customer=customer, time=time, spend=spend, timezone=timezone), spend is not None
+        state, priced = (
+            CustomerState.from_frame(orders, customer=customer, time=time, spend=spend, timezone=timezone),
+            spend is not None,
+        )
     last = _end_day(end, state)
     kept = state.day <= last
     if priced and nonpositive != "count":

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from ecomops.core import Array, Floats, InputError, Labels, Matrix, Model, PositiveWhole, Text, Vector, Whole, validated
+from ecomops.core import Array, Floats, InputError, Labels, Model, PositiveWhole, Text, Vector, Whole, validated
 from ecomops.segmentation.purchases import CustomerState
 
 Kind = Literal["classic", "rolling", "cumulative"]

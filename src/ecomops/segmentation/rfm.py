@@ -7,7 +7,22 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from ecomops.core import Array, Count, Floats, InputError, Labels, Model, NonNegative, Num, PositiveWhole, Texts, Text, Vector, Whole, check, validated
+from ecomops.core import (
+    Array,
+    Column,
+    CountColumn,
+    Floats,
+    InputError,
+    Labels,
+    Model,
+    NonNegativeColumn,
+    PositiveWhole,
+    Text,
+    Vector,
+    Whole,
+    check,
+    validated,
+)
 from ecomops.segmentation.purchases import CustomerSummary
 
 Edges = Annotated[Array | Any, Floats(core=1)]
@@ -72,17 +87,17 @@ class RfmScores(Model):
 
     customer: Labels
     """Customer ids, shape (n,)."""
-    recency: Count
+    recency: CountColumn
     """Score of days since the last purchase, 1 (long ago) to k, shape (n,)."""
-    frequency: Count
+    frequency: CountColumn
     """Score of the number of orders, shape (n,)."""
-    monetary: Count
+    monetary: CountColumn
     """Score of spend, shape (n,)."""
-    days_since_last_purchase: NonNegative
+    days_since_last_purchase: NonNegativeColumn
     """Days from the last purchase to the end of observation, shape (n,)."""
-    orders: Count
+    orders: CountColumn
     """Orders, shape (n,)."""
-    spend: Num
+    spend: Column
     """Spend, money, shape (n,)."""
     recency_edges: Vector
     """Cut points of days, ascending."""
@@ -245,7 +260,9 @@ def rfm_segments(
     if len(set(names)) < len(names):
         raise InputError(f"rules must have different names, got {names}")
     if rules is DEFAULT_RULES and scores.bins != 5:
-        raise InputError(f"rules: the default rules are for scores 1 to 5, got 1 to {scores.bins}; pass rules for these scores")
+        raise InputError(
+            f"rules: the default rules are for scores 1 to 5, got 1 to {scores.bins}; pass rules for these scores"
+        )
     if other not in names:
         names.append(other)
     place = np.full(scores.customer.size, names.index(other))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from ecomops.core import Array, Flag, InputError, Labels, Model, NumOrNan, PositiveReal, Rng, validated
+from ecomops.core import Flag, InputError, Labels, Model, NumOrNan, PositiveReal, Rng, validated
 from ecomops.segmentation.purchases import CustomerSummary, SpendCounts
 from ecomops.stats.likelihood import GRADIENT_LIMIT, Fit, describe, maximise
 
@@ -145,7 +145,7 @@ def expected_spend(model: GammaGamma, summary: CustomerSummary) -> NumOrNan:
 
 
 @validated
-def simulate_spend(model: GammaGamma, *, customer: Labels, rng: Rng = None) -> Array:
+def simulate_spend(model: GammaGamma, *, customer: Labels, rng: Rng = None) -> Vector:
     """Draw the spend of each purchase: a mean for each customer, purchases round it.
 
     Parameters
@@ -194,7 +194,14 @@ class _Kernel:
         s2 = np.bincount(self.place, weights=self.weight * np.log(inside))
         s3 = np.bincount(self.place, weights=self.weight / inside)
         value = (
-            n @ (special.gammaln(p * x + q) - special.gammaln(p * x) - special.gammaln(q) + q * np.log(v) + p * x * np.log(x))
+            n
+            @ (
+                special.gammaln(p * x + q)
+                - special.gammaln(p * x)
+                - special.gammaln(q)
+                + q * np.log(v)
+                + p * x * np.log(x)
+            )
             + (p * x - 1.0) @ s1
             - (p * x + q) @ s2
             + self.offset
@@ -210,5 +217,3 @@ def _posterior_mean(model: GammaGamma, x: Any, spend: Any) -> Any:
     below = model.p * x + model.q - 1.0
     exists = below > 0
     return np.where(exists, model.p * (model.v + x * spend) / np.where(exists, below, 1.0), np.nan)
-
-

@@ -51,7 +51,9 @@ class Interval(Model):
 
     Examples
     --------
-    >>> Estimate(value=1.0, standard_error=0.5, degrees_of_freedom=np.inf, baseline=10.0).interval(confidence=0.95).value
+    >>> Estimate(value=1.0, standard_error=0.5, degrees_of_freedom=np.inf, baseline=10.0).interval(
+    ...     confidence=0.95
+    ... ).value
     1.0
     """
 
@@ -74,7 +76,9 @@ class Estimate(Model):
 
     Examples
     --------
-    >>> estimate = Estimate(value=1.0, standard_error=0.5, degrees_of_freedom=30.0, baseline=10.0, baseline_error=0.3, covariance=-0.09)
+    >>> estimate = Estimate(
+    ...     value=1.0, standard_error=0.5, degrees_of_freedom=30.0, baseline=10.0, baseline_error=0.3, covariance=-0.09
+    ... )
     >>> round(estimate.test().p_value, 4)
     0.0546
     """
@@ -158,12 +162,19 @@ class Estimate(Model):
         >>> round(interval.lower, 4), round(interval.upper, 4)
         (-3.3655, 0.2055)
         """
-        width = critical(confidence, self.degrees_of_freedom, two_sided=alternative == "two-sided") * self.standard_error
+        width = (
+            critical(confidence, self.degrees_of_freedom, two_sided=alternative == "two-sided") * self.standard_error
+        )
         lower = self.value - width if alternative != "less" else np.full(np.shape(self.value - width), -np.inf)
         upper = self.value + width if alternative != "greater" else np.full(np.shape(self.value + width), np.inf)
         open_end = "" if alternative == "two-sided" else "a one-sided interval is open at its other end"
         return Interval(
-            value=self.value + np.zeros_like(width), lower=lower, upper=upper, confidence=confidence, method=self.method, reason=open_end
+            value=self.value + np.zeros_like(width),
+            lower=lower,
+            upper=upper,
+            confidence=confidence,
+            method=self.method,
+            reason=open_end,
         )
 
     @validated
@@ -266,7 +277,11 @@ def _fieller(estimate: Estimate, z: Any) -> tuple[Any, Any, Any]:
 def _relative_error(estimate: Estimate) -> Any:
     """Return the standard error of value / baseline by the delta method."""
     ratio = estimate.value / estimate.baseline
-    variance = np.square(estimate.standard_error) - 2 * ratio * estimate.covariance + np.square(ratio * estimate.baseline_error)
+    variance = (
+        np.square(estimate.standard_error)
+        - 2 * ratio * estimate.covariance
+        + np.square(ratio * estimate.baseline_error)
+    )
     return np.sqrt(np.maximum(variance, 0.0)) / estimate.baseline
 
 
@@ -280,7 +295,11 @@ def _log(estimate: Estimate, z: Any) -> tuple[Any, Any, Any]:
     if np.any(np.asarray(ratio) <= 0):
         raise InputError("value must leave a treatment level > 0 for a log lift; use method='fieller'")
     error = _relative_error(estimate) / ratio
-    return ratio * np.exp(-z * error) - 1.0, ratio * np.exp(z * error) - 1.0, np.full(np.shape(ratio * z), "", dtype=object)
+    return (
+        ratio * np.exp(-z * error) - 1.0,
+        ratio * np.exp(z * error) - 1.0,
+        np.full(np.shape(ratio * z), "", dtype=object),
+    )
 
 
 def _texts(reason: Any) -> Any:

@@ -76,7 +76,12 @@ def poisson_regressions(
     mean = np.exp(np.clip(np.einsum("ij,ij->i", rows, coefficients[group]), -700.0, 50.0))
     information = _per_group(outer * mean[:, None, None], starts, filled)
     inverse, regular = _inverse(information)
-    settled = active & regular & (np.abs(step).max(axis=1, initial=0.0) < 1e-6) & (np.abs(coefficients[:, 1:]).max(axis=1, initial=0.0) < 40)
+    settled = (
+        active
+        & regular
+        & (np.abs(step).max(axis=1, initial=0.0) < 1e-6)
+        & (np.abs(coefficients[:, 1:]).max(axis=1, initial=0.0) < 40)
+    )
     leverage = np.clip(mean * np.einsum("ij,ijk,ik->i", rows, inverse[group], rows), 0.0, 1.0 - 1e-9)
     residual = (counts - mean) / (1.0 - leverage)
     meat = _per_group(outer * np.square(residual)[:, None, None], starts, filled)

@@ -27,7 +27,9 @@ class Fit(Model):
     Examples
     --------
     >>> from ecomops.segmentation import PurchaseCounts, fit_bg_nbd
-    >>> counts = PurchaseCounts(frequency=[0, 1, 2, 4], age_at_last_purchase=[0, 9, 20, 33], age=[36] * 4, customers=[60, 20, 12, 8])
+    >>> counts = PurchaseCounts(
+    ...     frequency=[0, 1, 2, 4], age_at_last_purchase=[0, 9, 20, 33], age=[36] * 4, customers=[60, 20, 12, 8]
+    ... )
     >>> fit = fit_bg_nbd(counts)
     >>> isinstance(fit, Fit), fit.n
     (True, 100.0)
@@ -125,7 +127,7 @@ def hessian(function: Function, point: NDArray[np.float64]) -> NDArray[np.float6
     return (rows + rows.T) / 2
 
 
-def _step(curve: NDArray[np.float64], slope: NDArray[np.float64], damping: float) -> NDArray[np.float64]:
+def _step(curve: NDArray[np.float64], slope: NDArray[np.float64], damping: float) -> Any:
     """Return the ascent step; directions of positive curvature are turned round, and a step is at most 2 in log."""
     values, vectors = np.linalg.eigh(curve)
     scale = np.abs(values).max() + 1e-300

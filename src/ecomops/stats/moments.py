@@ -9,7 +9,8 @@ from pydantic import model_validator
 
 from ecomops.core import (
     Array,
-    Count,
+    Column,
+    CountColumn,
     Floats,
     Frame,
     InputError,
@@ -119,7 +120,9 @@ class Moments(Model):
         30.0
         """
         if products.shape != (len(columns),) * 2 or sums.shape != (len(columns),):
-            raise InputError(f"sums and products must fit {len(columns)} column(s), got shapes {sums.shape}, {products.shape}")
+            raise InputError(
+                f"sums and products must fit {len(columns)} column(s), got shapes {sums.shape}, {products.shape}"
+            )
         means = sums / n
         comoments = products - n * np.outer(means, means)
         lost = n * means * means * np.finfo(float).eps * 16
@@ -132,9 +135,7 @@ class Moments(Model):
 
     @classmethod
     @validated
-    def from_frame(
-        cls, frame: Frame, *, by: Text, columns: tuple[Text, ...], unit: Text | None = None
-    ) -> MomentsByArm:
+    def from_frame(cls, frame: Frame, *, by: Text, columns: tuple[Text, ...], unit: Text | None = None) -> MomentsByArm:
         """Return the moments of columns in each arm of a frame.
 
         Parameters
@@ -247,7 +248,7 @@ class Moments(Model):
         """
         return self._covariance(first, second)
 
-    def __add__(self, other: Moments) -> Moments:
+    def __add__(self, other: object) -> Moments:
         """Join two disjoint sets of units."""
         if not isinstance(other, Moments):
             return NotImplemented
@@ -290,7 +291,10 @@ class MomentsByArm(Model):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        check(len(self.arms) == len(self.moments), f"arms and moments must be equally many, got {len(self.arms)} and {len(self.moments)}")
+        check(
+            len(self.arms) == len(self.moments),
+            f"arms and moments must be equally many, got {len(self.arms)} and {len(self.moments)}",
+        )
         check(len(set(self.arms.tolist())) == len(self.arms), f"arms must not repeat, got {self.arms.tolist()}")
         return self
 
@@ -301,13 +305,16 @@ class MomentsByArm(Model):
             raise InputError(f"MomentsByArm: arm must be one of {names}, got {arm!r}")
         return self.moments[names.index(arm)]
 
-    def __add__(self, other: MomentsByArm) -> MomentsByArm:
+    def __add__(self, other: object) -> MomentsByArm:
         """Join disjoint sets of units arm by arm; an arm that only one side has is kept."""
         if not isinstance(other, MomentsByArm):
             return NotImplemented
-        mine, theirs = dict(zip(self.arms.tolist(), self.moments, strict=True)), dict(zip(other.arms.tolist(), other.moments, strict=True))
+        mine, theirs = (
+            dict(zip(self.arms.tolist(), self.moments, strict=True)),
+            dict(zip(other.arms.tolist(), other.moments, strict=True)),
+        )
         names = sorted({*mine, *theirs})
-        joined = tuple(mine[n] + theirs[n] if n in mine and n in theirs else mine.get(n) or theirs[n] for n in names)
+        joined = tuple(mine[n] + theirs[n] if n in mine and n in theirs else {**theirs, **mine}[n] for n in names)
         return MomentsByArm(arms=names, moments=joined)
 
 
@@ -321,9 +328,9 @@ class ValueCounts(Model):
     ([0.0, 1.0, 3.0], [1.0, 1.0, 2.0])
     """
 
-    value: Num
+    value: Column
     """Distinct values in ascending order, shape (k,)."""
-    count: Count
+    count: CountColumn
     """Units with each value, shape (k,)."""
 
     @classmethod
@@ -420,6 +427,10 @@ def _per_unit(codes: Any, rows: Any, units: Any) -> tuple[Any, Any]:
     np.maximum.at(most, units, codes)
     torn = int((least != most).sum())
     if torn:
-        raise InputError(f"unit must be in one arm, got {torn} unit(s) seen in two or more of {size}; drop them and check the assignment")
-    summed = np.column_stack([np.bincount(units, weights=rows[:, column], minlength=size) for column in range(rows.shape[1])])
+        raise InputError(
+            f"unit must be in one arm, got {torn} unit(s) seen in two or more of {size}; drop them and check the assignment"
+        )
+    summed = np.column_stack(
+        [np.bincount(units, weights=rows[:, column], minlength=size) for column in range(rows.shape[1])]
+    )
     return least, summed

@@ -137,7 +137,12 @@ def _binomial_far(k: Flat, size: Flat, p: Flat, q: Flat, order: int) -> Flat:
         c = k + step + 1.0
         tail = np.ones_like(k)
         for level in range(GAUSS_LEVELS, -1, -1):
-            even = odds * (step + 2.0 + level) * (k + step + size + 1.0 + level) / ((c + 2 * level + 1) * (c + 2 * level + 2))
+            even = (
+                odds
+                * (step + 2.0 + level)
+                * (k + step + size + 1.0 + level)
+                / ((c + 2 * level + 1) * (c + 2 * level + 2))
+            )
             odd = odds * (1.0 - size + level) * (k + level) / ((c + 2 * level) * (c + 2 * level + 1))
             tail = 1.0 + odd / (1.0 + even / tail)
         answer = answer * odds * (size + k + step) / ((k + step + 1.0) * tail)

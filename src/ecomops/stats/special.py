@@ -35,7 +35,8 @@ def in_chunks(kernel: Callable[..., Any], *values: Any) -> Any:
     shape = np.broadcast_shapes(*(array.shape for array in arrays))
     size = int(np.prod(shape))
     flat = [
-        array.reshape(1) if array.size == 1 and size else np.broadcast_to(array, shape).reshape(size) for array in arrays
+        array.reshape(1) if array.size == 1 and size else np.broadcast_to(array, shape).reshape(size)
+        for array in arrays
     ]
     if size <= 2 * CHUNK:
         return _shaped(kernel(*flat), shape)
