@@ -217,7 +217,7 @@ def _check_types(schema: Any, columns: Mapping[str, str], sums: Mapping[str, str
     import narwhals.stable.v2 as nw  # noqa: PLC0415
 
     kind = schema[time]
-    if kind != nw.Date and kind != nw.Datetime:
+    if kind not in (nw.Date, nw.Datetime):
         raise InputError(f"time must be dates or times, got column {time!r} of {kind}; parse it first")
     for name, column in sums.items():
         if not schema[column].is_numeric():

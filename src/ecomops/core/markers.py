@@ -49,6 +49,8 @@ def is_batched(marker: Any) -> bool:
 
 
 def whole(least: int | None) -> Callable[[Any], int]:
+    """Return a strict check of whole numbers with a least value."""
+
     def check(value: Any) -> int:
         if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer | float | np.floating):
             raise refuse(f"must be a whole number, got {type(value).__name__} {clipped(value)}")
@@ -65,12 +67,14 @@ def whole(least: int | None) -> Callable[[Any], int]:
 
 
 def flag(value: Any) -> bool:
+    """Check a true or false value."""
     if isinstance(value, bool | np.bool_):
         return bool(value)
     raise refuse(f"must be true or false, got {type(value).__name__} {clipped(value)}")
 
 
 def generator(value: Any) -> np.random.Generator:
+    """Turn a seed, or nothing, into a generator."""
     if isinstance(value, np.random.Generator):
         return value
     if value is None:
@@ -86,6 +90,7 @@ def seed(value: Any) -> int | None:
 
 
 def frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a read-only view."""
     view = array.view()
     view.flags.writeable = False
     return view
@@ -110,6 +115,7 @@ def names(value: Any) -> NDArray[Any]:
 
 
 def flags(value: Any) -> bool | NDArray[np.bool_]:
+    """Check one truth value or an array of them."""
     if isinstance(value, bool | np.bool_):
         return bool(value)
     array = np.asarray(value.to_numpy() if hasattr(value, "to_numpy") else value)
@@ -119,6 +125,7 @@ def flags(value: Any) -> bool | NDArray[np.bool_]:
 
 
 def texts(value: Any) -> str | NDArray[Any]:
+    """Check one text or an array of them."""
     if isinstance(value, str):
         return str(value)
     array = np.asarray(value.to_numpy() if hasattr(value, "to_numpy") else value, dtype=object)
@@ -128,4 +135,5 @@ def texts(value: Any) -> str | NDArray[Any]:
 
 
 def listed(value: Any) -> Any:
+    """Write an array as a list."""
     return value.tolist() if isinstance(value, np.ndarray) else value

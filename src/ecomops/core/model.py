@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import inspect
+import math
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -61,7 +62,7 @@ class Model(BaseModel):
     __cores__: ClassVar[dict[str, int]] = {}
 
     if TYPE_CHECKING:
-        _labels: Any
+        _labels: ClassVar[Any]
 
     if not TYPE_CHECKING:
 
@@ -126,7 +127,7 @@ class Model(BaseModel):
         except ValidationError as error:
             raise InputError(explain(error, cls.__name__)) from None
 
-    def model_post_init(self, context: Any, /) -> None:
+    def model_post_init(self, context: Any, /) -> None:  # noqa: ARG002 - pydantic's signature
         """Let the batches of all fields broadcast, or refuse them."""
         set_labels(self, None)
         fields = self.__dict__
@@ -328,7 +329,7 @@ def _same(left: Any, right: Any) -> bool:
             return bool(np.array_equal(one, two))
         return bool(np.array_equal(one, two, equal_nan=one.dtype.kind == "f" == two.dtype.kind))
     if isinstance(left, float) and isinstance(right, float):
-        return left == right or (left != left and right != right)
+        return left == right or (math.isnan(left) and math.isnan(right))
     return bool(left == right)
 
 

@@ -45,6 +45,7 @@ def index_of(value: Any) -> Any:
 
 
 def float_of(value: float) -> float:
+    """Turn a Python number into a float, refusing what is too large."""
     try:
         return float(value)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""Sample-ratio mismatch: did the arms get the units that they were meant to get?"""
+"""Sample-ratio mismatch: whether the arms got the units that they were meant to get."""
 
 from __future__ import annotations
 

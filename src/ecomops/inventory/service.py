@@ -19,7 +19,7 @@ from ecomops.core import (
     Text,
     validated,
 )
-from ecomops.stats.distributions import Demand, Distribution, LeadTime, Normal, is_counted
+from ecomops.stats.distributions import Demand, LeadTime, Normal, is_counted
 from ecomops.stats.special import inverse_normal_loss, normal_loss
 
 STEPS = 200
@@ -203,7 +203,7 @@ def service_achieved(demand: Demand, *, lead_time: LeadTime, level: Num, order_q
     )
 
 
-def _fill_rate_level(exposed: Distribution, service: FillRate) -> Any:
+def _fill_rate_level(exposed: Demand, service: FillRate) -> Any:
     target = (1.0 - service.fraction) * service.order_quantity
     if isinstance(exposed, Normal):
         return _normal_fill_rate_level(exposed, service, target)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ecomops.core import Fraction, Model, NonNegative, Num, Positive, Probability, Text, validated
-from ecomops.stats.distributions import Demand, Distribution, Normal, is_counted
+from ecomops.stats.distributions import Demand, Normal, is_counted
 from ecomops.stats.special import normal_loss
 
 
@@ -26,7 +26,7 @@ class Newsvendor(Model):
     """Units to order."""
     cost: NonNegative
     """Expected cost of leftovers and shortages, money."""
-    fractile: Probability
+    fractile: Fraction
     """Critical fractile underage / (underage + overage)."""
     cycle_service: Fraction
     """Probability that demand is covered."""
@@ -62,7 +62,8 @@ def newsvendor(demand: Demand, *, overage: Positive, underage: Positive) -> News
     Notes
     -----
     The optimum is F^{-1}(cu / (cu + co)). A fractile that ties with a step of F within 1e-12 relative takes the smaller
-    quantity. Normal demand with a small fractile can give a negative quantity; it is not clipped.
+    quantity. Normal demand with a small fractile can give a negative quantity; it is not clipped. Demand without spread
+    (sd = 0) is ordered as it is, at no cost. ``expected_sales`` is quantity minus leftover, that is mean minus lost.
 
     References
     ----------
@@ -75,8 +76,11 @@ def newsvendor(demand: Demand, *, overage: Positive, underage: Positive) -> News
     >>> round(plan.quantity, 3), round(plan.cost, 3)
     (56.604, 1.998)
     """
-    fractile = underage / (underage + overage)
-    quantity = demand.quantile(fractile)
+    if isinstance(demand, Normal):
+        plan = in_chunks(_normal_plan, overage, underage, demand.mean, demand.sd)
+        return _result(demand, *plan, "exact")
+    total = underage + overage
+    quantity = demand._quantile(underage / total, overage / total)  # noqa: SLF001 - the tail keeps its digits as a number
     how = "exact, smallest optimal quantity" if is_counted(demand) else "exact"
     return _evaluated(demand, quantity, overage, underage, how)
 
@@ -115,25 +119,35 @@ def newsvendor_cost(quantity: Num, *, demand: Demand, overage: Positive, underag
 
 
 def _evaluated(demand: Distribution, quantity: Any, overage: Any, underage: Any, method: str) -> Newsvendor:
-    lost, leftover, covered = _parts(demand, quantity)
+    lost, left = demand._losses(quantity)  # noqa: SLF001 - both losses at once
+    lost, left, quantity, fractile, covered = np.broadcast_arrays(
+        lost, left, quantity, underage / (underage + overage), demand._cdf(quantity)  # noqa: SLF001
+    )
+    return _result(demand, quantity, overage * left + underage * lost, fractile, covered, lost, left, method)
+
+
+def _result(
+    demand: Distribution, quantity: Any, cost: Any, fractile: Any, covered: Any, lost: Any, left: Any, method: str
+) -> Newsvendor:
     return Newsvendor(
-        quantity=quantity + np.zeros_like(lost),
-        cost=overage * leftover + underage * lost,
-        fractile=underage / (underage + overage) + np.zeros_like(lost),
+        quantity=quantity,
+        cost=cost,
+        fractile=fractile,
         cycle_service=covered,
         expected_lost=lost,
-        expected_leftover=leftover,
-        expected_sales=demand.mean - lost,
+        expected_leftover=left,
+        expected_sales=quantity - left,
         method=method,
     )
 
 
-def _parts(demand: Distribution, quantity: Any) -> tuple[Any, Any, Any]:
-    """Return expected shortage, leftover and coverage; a normal demand needs its loss only once."""
-    if isinstance(demand, Normal) and np.all(np.asarray(demand.sd) > 0):
-        z = (quantity - demand.mean) / demand.sd
-        small = demand.sd * normal_loss(np.abs(z))
-        gap = np.abs(quantity - demand.mean)
-        short = np.asarray(z) < 0
-        return np.where(short, small + gap, small), np.where(short, small, small + gap), demand.cdf(quantity)
-    return demand.loss(quantity), demand.complementary_loss(quantity), demand.cdf(quantity)
+def _normal_plan(overage: Any, underage: Any, mean: Any, sd: Any) -> tuple[Any, ...]:
+    """Return quantity, cost, fractile, coverage, shortage and leftover of normal demand on flat arrays."""
+    total = underage + overage
+    fractile = underage / total
+    z = signed_ndtri(fractile, overage / total)
+    gap = sd * z
+    tail = sd * upper_normal_loss(np.abs(z))
+    lost, left = tail + np.maximum(-gap, 0.0), tail + np.maximum(gap, 0.0)
+    covered = np.where(sd > 0, fractile, 1.0)
+    return mean + gap, overage * left + underage * lost, fractile, covered, lost, left

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import numpy as np
 from pydantic import Field
 
-from ecomops.core import Array, Floats, InputError, Model, NonNegative, Num, Positive, PositiveWhole, Rng, validated
+from ecomops.core import (
+    Array,
+    Floats,
+    InputError,
+    Model,
+    NonNegative,
+    Num,
+    Positive,
+    PositiveWhole,
+    Rng,
+    Vector,
+    validated,
+)
 
 Negative = Annotated[float | Array | Any, Floats(lt=0)]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from ecomops.core import Flag, InputError, Labels, Model, NumOrNan, PositiveReal, Rng, validated
+from ecomops.core import Flag, InputError, Labels, Model, NumOrNan, PositiveReal, Rng, Vector, validated
 from ecomops.segmentation.purchases import CustomerSummary, SpendCounts
 from ecomops.stats.likelihood import GRADIENT_LIMIT, Fit, describe, maximise
 

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
+from pydantic import model_validator
 from scipy import special
 
-from ecomops.core import NonNegative, Num, Positive
+from ecomops.core import NonNegative, Num, Positive, check, validated
 from ecomops.stats.distribution import Distribution, compound_variance
-from ecomops.stats.special import normal_loss, normal_second_loss
+from ecomops.stats.partial_moments import lower_gamma, upper_gamma
+from ecomops.stats.special import (
+    MILLS_LIMIT,
+    SECOND_LIMIT,
+    SQRT_HALF_PI,
+    SQRT_TWO,
+    in_chunks,
+    mills_product,
+    normal_losses,
+    normal_pdf,
+    normal_second_losses,
+)
 
 if TYPE_CHECKING:
     from ecomops.stats.distributions import Demand
+
+# Gauss-Legendre nodes and weights on [0, 1], for the lognormal loss at small spreads.
+NODES, WEIGHTS = (
+    (part + shift) / 2 for part, shift in zip(np.polynomial.legendre.leggauss(10), (1.0, 0.0), strict=True)
+)
 
 
 class Normal(Distribution):
@@ -30,49 +47,77 @@ class Normal(Distribution):
     mean: Num
     """Mean demand per period, units."""
     sd: NonNegative
-    """Standard deviation of demand per period, units."""
+    """Standard deviation of demand per period, units; 0 is a point mass at the mean."""
 
     @property
     def variance(self) -> Any:
         """Variance of demand per period."""
         return self.sd * self.sd
 
-    def _standard(self, x: Any) -> tuple[Any, Any, Any]:
-        """Return z, the sd and where demand is random; z is clipped where every answer is at its limit anyway."""
-        random = np.asarray(self.sd) > 0
-        safe = np.where(random, self.sd, 1.0)
-        return np.clip((x - self.mean) / safe, -1e150, 1e150), safe, random
-
     def _cdf(self, x: Any) -> Any:
-        z, _, random = self._standard(x)
-        return np.where(random, special.ndtr(z), np.where(z >= 0, 1.0, 0.0))
+        return special.ndtr(_z(x, self.mean, self.sd))
 
     def _sf(self, x: Any) -> Any:
-        z, _, random = self._standard(x)
-        return np.where(random, special.ndtr(-z), np.where(z >= 0, 0.0, 1.0))
+        return special.ndtr(-_z(x, self.mean, self.sd))
 
-    def _quantile(self, probability: Any) -> Any:
-        return self.mean + self.sd * special.ndtri(probability)
+    def _quantile(self, probability: Any, rest: Any) -> Any:
+        return in_chunks(lambda p, q, mean, sd: mean + sd * signed_ndtri(p, q), probability, rest, self.mean, self.sd)
 
-    def _loss(self, level: Any) -> Any:
-        z, sd, random = self._standard(level)
-        return np.where(random, sd * normal_loss(z), np.maximum(self.mean - level, 0.0))
-
-    def _lower_loss(self, level: Any) -> Any:
-        z, sd, random = self._standard(level)
-        return np.where(random, sd * normal_loss(-z), np.maximum(level - self.mean, 0.0))
+    def _losses(self, level: Any) -> tuple[Any, Any]:
+        lost, left = in_chunks(normal_losses, level, self.mean, self.sd)
+        return lost, left
 
     def _second_loss(self, level: Any) -> Any:
-        z, sd, random = self._standard(level)
-        known = np.square(np.maximum(self.mean - level, 0.0)) / 2
-        return np.where(random, sd * sd * normal_second_loss(z), known)
+        return in_chunks(normal_second_losses, level, self.mean, self.sd)
 
     def _over(self, periods: Any, variance: Any) -> Demand:
         total = compound_variance(self.mean, self.variance, periods, variance)
         return Normal(mean=self.mean * periods, sd=np.sqrt(total))
 
 
-class Gamma(Distribution):
+class _Skewed(Distribution):
+    """What gamma and lognormal demand share: mean and sd as parameters, a point mass where the sd is 0."""
+
+    mean: NonNegative
+    """Mean demand per period, units."""
+    sd: NonNegative
+    """Standard deviation of demand per period, units; 0 is a point mass at the mean."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        held = np.asarray(self.mean) > 0
+        check(held | (np.asarray(self.sd) == 0), "sd must be 0 where mean is 0", self.sd)
+        return self
+
+    @property
+    def variance(self) -> Any:
+        """Variance of demand per period."""
+        return self.sd * self.sd
+
+    def _split(self, level: Any) -> tuple[Any, Any, Any, Any]:
+        """Return the level, where demand is random, and mean and sd with safe values elsewhere."""
+        random = np.asarray(self.sd) > 0
+        arrays = np.broadcast_arrays(level, random, np.where(random, self.mean, 1.0), np.where(random, self.sd, 1.0))
+        return np.asarray(arrays[0], dtype=np.float64), arrays[1], arrays[2], arrays[3]
+
+    def _known(self, level: Any) -> Any:
+        return np.asarray(level >= np.asarray(self.mean))
+
+    def _losses(self, level: Any) -> tuple[Any, Any]:
+        """Take the smaller of the two losses by its kernel and the other by E[(D-S)+] - E[(S-D)+] = mean - S."""
+        x, random, mean, sd = self._split(level)
+        gap = x - np.where(random, mean, self.mean)
+        above = gap >= 0
+        tail = np.where(random & (x > 0), in_chunks(self._tail, np.maximum(x, 0.0), mean, sd), 0.0)
+        return tail + np.where(above, 0.0, -gap), tail + np.where(above, gap, 0.0)
+
+    if TYPE_CHECKING:
+
+        def _tail(self, x: Any, mean: Any, sd: Any) -> Any:
+            """Return E[(D - x)+] where x >= mean and E[(x - D)+] elsewhere, on flat arrays."""
+
+
+class Gamma(_Skewed):
     """Gamma demand by mean and standard deviation: skewed and never negative.
 
     Examples
@@ -84,115 +129,198 @@ class Gamma(Distribution):
     """
 
     kind: Literal["Gamma"] = "Gamma"
-    mean: Positive
-    """Mean demand per period, units."""
-    sd: Positive
-    """Standard deviation of demand per period, units."""
-
-    @property
-    def variance(self) -> Any:
-        """Variance of demand per period."""
-        return self.sd * self.sd
-
-    @property
-    def _shape(self) -> Any:
-        return np.square(self.mean / self.sd)
-
-    @property
-    def _scale(self) -> Any:
-        return self.sd / self.mean * self.sd
-
-    def _at(self, x: Any) -> Any:
-        return np.maximum(x, 0.0) / self._scale
 
     def _cdf(self, x: Any) -> Any:
-        return special.gammainc(self._shape, self._at(x))
+        level, random, mean, sd = self._split(x)
+        shape, unit = np.square(mean / sd), np.maximum(level, 0.0) / (sd / mean * sd)
+        return np.where(random, special.gammainc(shape, unit), np.where(self._known(level), 1.0, 0.0))
 
     def _sf(self, x: Any) -> Any:
-        return special.gammaincc(self._shape, self._at(x))
+        level, random, mean, sd = self._split(x)
+        shape, unit = np.square(mean / sd), np.maximum(level, 0.0) / (sd / mean * sd)
+        return np.where(random, special.gammaincc(shape, unit), np.where(self._known(level), 0.0, 1.0))
 
-    def _quantile(self, probability: Any) -> Any:
-        return special.gammaincinv(self._shape, probability) * self._scale
+    def _quantile(self, probability: Any, rest: Any) -> Any:
+        p, random, mean, sd = self._split(probability)
+        rest = np.broadcast_to(rest, p.shape)
+        shape, scale = np.square(mean / sd), sd / mean * sd
+        low = p <= 0.5
+        unit = np.where(
+            low,
+            special.gammaincinv(shape, np.where(low, p, 0.5)),
+            special.gammainccinv(shape, np.where(low, 0.5, rest)),
+        )
+        return np.where(random, unit * scale, self.mean)
 
-    def _loss(self, level: Any) -> Any:
-        x = self._at(level)
-        upper = self.mean * special.gammaincc(self._shape + 1, x)
-        return np.maximum(upper - level * special.gammaincc(self._shape, x), 0.0)
-
-    def _lower_loss(self, level: Any) -> Any:
-        x = self._at(level)
-        lower = self.mean * special.gammainc(self._shape + 1, x)
-        return np.maximum(level * special.gammainc(self._shape, x) - lower, 0.0)
+    def _tail(self, x: Any, mean: Any, sd: Any) -> Any:
+        shape, scale = np.square(mean / sd), sd / mean * sd
+        answer = np.empty_like(x)
+        above = x >= mean
+        shape, scale = np.broadcast_to(shape, x.shape), np.broadcast_to(scale, x.shape)
+        answer[above] = upper_gamma(shape[above], x[above] / scale[above], 1)
+        answer[~above] = lower_gamma(shape[~above], x[~above] / scale[~above], 1)
+        return answer * scale
 
     def _second_loss(self, level: Any) -> Any:
-        x, shape, scale = self._at(level), self._shape, self._scale
-        squares = shape * (shape + 1) * scale * scale * special.gammaincc(shape + 2, x)
-        cross = 2 * level * self.mean * special.gammaincc(shape + 1, x)
-        return np.maximum(squares - cross + level * level * special.gammaincc(shape, x), 0.0) / 2
+        x, random, mean, sd = self._split(level)
+        shape, scale = np.square(mean / sd), sd / mean * sd
+        inside = scale * scale * in_chunks(lambda a, u: upper_gamma(a, u, 2), shape, np.maximum(x, 0.0) / scale)
+        whole = (self.variance + np.square(x - self.mean)) / 2.0
+        known = np.square(np.maximum(self.mean - x, 0.0)) / 2.0
+        return np.where(random, np.where(x > 0, inside, whole), known)
 
     def _over(self, periods: Any, variance: Any) -> Demand:
         total = compound_variance(self.mean, self.variance, periods, variance)
         return Gamma(mean=self.mean * periods, sd=np.sqrt(total))
 
 
-class LogNormal(Distribution):
-    """Lognormal demand: its logarithm is normal.
+class LogNormal(_Skewed):
+    """Lognormal demand by mean and standard deviation: its logarithm is normal.
 
     Examples
     --------
-    >>> round(LogNormal(log_mean=6, log_sd=0.3).loss(600), 6)
-    8.879999
-    >>> LogNormal(log_mean=6, log_sd=0.3)
-    LogNormal(log_mean=6, log_sd=0.3)
+    >>> round(LogNormal(mean=100, sd=30).quantile(0.5), 4)
+    95.7826
+    >>> LogNormal(mean=100, sd=30)
+    LogNormal(mean=100, sd=30)
     """
 
     kind: Literal["LogNormal"] = "LogNormal"
-    log_mean: Num
-    """Mean of the logarithm of demand per period."""
-    log_sd: Positive
-    """Standard deviation of the logarithm of demand per period."""
 
-    @property
-    def mean(self) -> Any:
-        """Mean demand per period."""
-        return np.exp(self.log_mean + np.square(self.log_sd) / 2)
+    @classmethod
+    @validated
+    def from_log(cls, log_mean: Num, *, log_sd: Positive) -> LogNormal:
+        """Return the lognormal whose logarithm has this mean and standard deviation.
 
-    @property
-    def variance(self) -> Any:
-        """Variance of demand per period."""
-        return np.square(self.mean) * np.expm1(np.square(self.log_sd))
+        Parameters
+        ----------
+        log_mean : float or array
+            Mean of the logarithm of demand per period.
+        log_sd : float or array
+            Standard deviation of the logarithm of demand per period.
 
-    def _standard(self, x: Any) -> Any:
-        return (np.log(np.maximum(x, 1e-300)) - self.log_mean) / self.log_sd
+        Returns
+        -------
+        LogNormal
+            With mean exp(log_mean + log_sd^2 / 2).
+
+        Examples
+        --------
+        >>> round(LogNormal.from_log(6, log_sd=0.3).loss(600), 6)
+        8.879999
+        """
+        square = np.square(log_sd)
+        mean = np.exp(log_mean + square / 2.0)
+        return LogNormal(mean=mean, sd=mean * np.sqrt(np.expm1(square)))
 
     def _cdf(self, x: Any) -> Any:
-        return np.where(np.asarray(x) > 0, special.ndtr(self._standard(x)), 0.0)
+        level, random, mean, sd = self._split(x)
+        inside = np.where(level > 0, special.ndtr(_log_z(level, mean, sd)[0]), 0.0)
+        return np.where(random, inside, np.where(self._known(level), 1.0, 0.0))
 
     def _sf(self, x: Any) -> Any:
-        return np.where(np.asarray(x) > 0, special.ndtr(-self._standard(x)), 1.0)
+        level, random, mean, sd = self._split(x)
+        inside = np.where(level > 0, special.ndtr(-_log_z(level, mean, sd)[0]), 1.0)
+        return np.where(random, inside, np.where(self._known(level), 0.0, 1.0))
 
-    def _quantile(self, probability: Any) -> Any:
-        return np.exp(self.log_mean + self.log_sd * special.ndtri(probability))
+    def _quantile(self, probability: Any, rest: Any) -> Any:
+        p, random, mean, sd = self._split(probability)
+        spread = np.sqrt(np.log1p(np.square(sd / mean)))
+        inside = mean * np.exp(spread * (signed_ndtri(p, rest) - spread / 2.0))
+        return np.where(random, inside, self.mean)
 
-    def _loss(self, level: Any) -> Any:
-        z = self._standard(level)
-        inside = self.mean * special.ndtr(self.log_sd - z) - level * special.ndtr(-z)
-        return np.where(np.asarray(level) > 0, np.maximum(inside, 0.0), self.mean - level)
-
-    def _lower_loss(self, level: Any) -> Any:
-        z = self._standard(level)
-        inside = level * special.ndtr(z) - self.mean * special.ndtr(z - self.log_sd)
-        return np.where(np.asarray(level) > 0, np.maximum(inside, 0.0), 0.0)
+    def _tail(self, x: Any, mean: Any, sd: Any) -> Any:
+        """Use level * pdf(z) = mean * pdf(z - s), so that the loss is level * pdf(z) * (m(z - s) - m(z)), m Mills' ratio."""
+        z, spread = _log_z(x, mean, sd)
+        above = x >= mean
+        # E[(x - D)+] = x Phi(z) - mean Phi(z - s) is the same formula with -z in the place of z - s.
+        near, far = np.where(above, z - spread, -z), np.where(above, z, spread - z)
+        return np.where(x > 0, x * normal_pdf(z) * _mills_drop(near, far), 0.0)
 
     def _second_loss(self, level: Any) -> Any:
-        z = self._standard(level)
-        squares = (self.variance + np.square(self.mean)) * special.ndtr(2 * self.log_sd - z)
-        inside = squares - 2 * level * self.mean * special.ndtr(self.log_sd - z) + level * level * special.ndtr(-z)
-        whole = self.variance + np.square(self.mean - level)
-        return np.where(np.asarray(level) > 0, np.maximum(inside, 0.0), whole) / 2
+        """Return level^2 pdf(z) / 2 times the second difference m(z - 2 s) - 2 m(z - s) + m(z)."""
+        x, random, mean, sd = self._split(level)
+        z, spread = _log_z(x, mean, sd)
+        upper = x * x * normal_pdf(z) * in_chunks(_mills_bend, np.maximum(z, 0.0), spread)
+        squares = (np.square(mean) + np.square(sd)) * special.ndtr(2.0 * spread - z)
+        direct = squares - 2.0 * x * mean * special.ndtr(spread - z) + x * x * special.ndtr(-z)
+        whole = self.variance + np.square(x - self.mean)
+        known = np.square(np.maximum(self.mean - x, 0.0))
+        inside = np.where(z > 0, upper, np.maximum(direct, 0.0))
+        return np.where(random, np.where(x > 0, inside, whole), known) / 2.0
 
     def _over(self, periods: Any, variance: Any) -> Demand:
-        mean = self.mean * periods
         total = compound_variance(self.mean, self.variance, periods, variance)
-        log_variance = np.log1p(total / np.square(mean))
-        return LogNormal(log_mean=np.log(mean) - log_variance / 2, log_sd=np.sqrt(log_variance))
+        return LogNormal(mean=self.mean * periods, sd=np.sqrt(total))
+
+
+def _z(x: Any, mean: Any, sd: Any) -> Any:
+    """Return (x - mean) / sd, infinite where sd is 0; x = mean counts as reached."""
+    random = np.asarray(sd) > 0
+    with np.errstate(over="ignore"):
+        z = (x - mean) / np.where(random, sd, 1.0)
+    return np.where(random, z, np.where(np.asarray(x >= np.asarray(mean)), np.inf, -np.inf))
+
+
+def _log_z(x: Any, mean: Any, sd: Any) -> tuple[Any, Any]:
+    """Return the standardised logarithm of x and the standard deviation of the logarithm."""
+    spread = np.sqrt(np.log1p(np.square(sd / mean)))
+    ratio = np.where(x > 0, x, mean) / mean
+    return np.log(ratio) / spread + spread / 2.0, spread
+
+
+def signed_ndtri(probability: Any, rest: Any) -> Any:
+    """Return the standard normal quantile from a probability and its complement, by the smaller of the two."""
+    z = special.ndtri(np.minimum(probability, rest))
+    return np.where(probability <= rest, z, -z)
+
+
+def _mills_drop(near: Any, far: Any) -> Any:
+    """Return m(near) - m(far) for near < far, m the Mills ratio: by its derivative 1 - z m(z) where the gap is small."""
+    gap = far - near
+    wide = SQRT_HALF_PI * (_erfcx(near) - _erfcx(far))
+    small = (gap < 0.3) & (near > -5.0)
+    if small.any():
+        start, width = near[small], gap[small]
+        total = np.zeros_like(start)
+        for node, weight in zip(NODES, WEIGHTS, strict=True):
+            total += weight * _mills_fall(start + node * width)
+        wide[small] = total * width
+    return wide
+
+
+def _erfcx(z: Any) -> Any:
+    return special.erfcx(np.maximum(z, -35.0) / SQRT_TWO)
+
+
+def _mills_fall(z: Any) -> Any:
+    """Return -m'(z) = 1 - z m(z)."""
+    answer = 1.0 - z * (SQRT_HALF_PI * special.erfcx(z / SQRT_TWO))
+    far = z > MILLS_LIMIT
+    if far.any():
+        answer[far] = mills_product(z[far], 1)
+    return answer
+
+
+def _mills_bend(z: Any, spread: Any) -> Any:
+    """Return m(z - 2 s) - 2 m(z - s) + m(z) for z >= 0: by the integral of m'' against a tent where s is small."""
+    z, spread = np.broadcast_arrays(z, spread)
+    wide = SQRT_HALF_PI * (_erfcx(z - 2.0 * spread) - 2.0 * _erfcx(z - spread) + _erfcx(z))
+    small = spread < 0.3
+    if small.any():
+        start, width = z[small], spread[small]
+        total = np.zeros_like(start)
+        for node, weight in zip(NODES, WEIGHTS, strict=True):
+            total += weight * node * (_mills_curve(start - node * width) + _mills_curve(start - (2.0 - node) * width))
+        wide[small] = total * width * width
+    return wide
+
+
+def _mills_curve(z: Any) -> Any:
+    """Return m''(z) = (1 + z^2) m(z) - z."""
+    mills = SQRT_HALF_PI * special.erfcx(z / SQRT_TWO)
+    answer = mills - z * (1.0 - z * mills)
+    far = z > SECOND_LIMIT
+    if far.any():
+        answer[far] = 2.0 * mills_product(z[far], 2)
+    return answer

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class Distribution(Model):
     """A demand distribution, for one item or for a batch of items.
 
-    Subclasses are final and give the kernels ``_cdf``, ``_sf``, ``_quantile``, ``_loss``, ``_lower_loss``,
-    ``_second_loss`` and ``_over``, plus ``mean`` and ``variance`` as a field or a property.
+    Subclasses are final and give the kernels ``_cdf``, ``_sf``, ``_quantile``, ``_losses``, ``_second_loss`` and ``_over``,
+    plus ``mean`` and ``variance`` as a field or a property.
 
     Examples
     --------
@@ -90,7 +90,7 @@ class Distribution(Model):
         >>> Poisson(mean=6).quantile(0.8)
         8.0
         """
-        return self._quantile(probability)
+        return self._quantile(probability, 1.0 - probability)
 
     @validated
     def loss(self, level: Num) -> NonNegative:
@@ -112,7 +112,7 @@ class Distribution(Model):
         >>> round(Normal(mean=0, sd=1).loss(0), 6)
         0.398942
         """
-        return self._loss(level)
+        return self._losses(level)[0]
 
     @validated
     def complementary_loss(self, level: Num) -> NonNegative:
@@ -134,7 +134,7 @@ class Distribution(Model):
         >>> round(Normal(mean=10, sd=1).complementary_loss(10), 6)
         0.398942
         """
-        return self._lower_loss(level)
+        return self._losses(level)[1]
 
     @validated
     def second_loss(self, level: Num) -> NonNegative:
@@ -188,14 +188,15 @@ class Distribution(Model):
         return self._over(lead_time.protection, lead_time.variance)
 
     if TYPE_CHECKING:
-        mean: Any
-        variance: Any
 
         def _cdf(self, x: Any) -> Any: ...
         def _sf(self, x: Any) -> Any: ...
-        def _quantile(self, probability: Any) -> Any: ...
-        def _loss(self, level: Any) -> Any: ...
-        def _lower_loss(self, level: Any) -> Any: ...
+        def _quantile(self, probability: Any, rest: Any) -> Any:
+            """Take the tail as its own number: 1 - probability has no digits left far out."""
+
+        def _losses(self, level: Any) -> tuple[Any, Any]:
+            """Return expected shortage and leftover."""
+
         def _second_loss(self, level: Any) -> Any: ...
         def _over(self, periods: Any, variance: Any) -> Demand: ...
 

@@ -6,8 +6,9 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
-from ecomops.stats.continuous import Gamma, LogNormal, Normal
-from ecomops.stats.discrete import Discrete, Empirical, NegativeBinomial, Poisson
+from ecomops.stats.continuous import Gamma, LogNormal, Normal, signed_ndtri
+from ecomops.stats.counts import NegativeBinomial, Poisson
+from ecomops.stats.discrete import Discrete, Empirical
 from ecomops.stats.distribution import Distribution
 from ecomops.stats.lead_time import LeadTime
 
@@ -23,6 +24,7 @@ __all__ = [
     "Normal",
     "Poisson",
     "is_counted",
+    "signed_ndtri",
 ]
 
 Demand: TypeAlias = Annotated[
