@@ -22,8 +22,6 @@ from ecomops.core import (
 )
 from ecomops.core.errors import InputError
 
-ITEM_AXIS = "rows are items, columns periods"
-
 
 class AbcClasses(Model):
     """The class of each item by its share of value.
@@ -82,7 +80,8 @@ def abc_classes(value: NonNegative, *, a_share: ProbabilityReal = 0.80, b_share:
     value : array, shape (n,)
         Value of each item (revenue, margin, or units times cost), money.
     a_share : float
-        An item is A while the items worth more than it hold less than this share of value.
+        An item is A while the items worth more than it hold less than this share of value; so the item that crosses the
+        cut is still A, and one that starts exactly on it (within 1e-12) is B.
     b_share : float
         The same for B; the rest is C.
 
@@ -90,11 +89,12 @@ def abc_classes(value: NonNegative, *, a_share: ProbabilityReal = 0.80, b_share:
     -------
     AbcClasses
         Label and shares, shape (n,), in input order. Items of equal value get the same label, whatever their order.
+        Without any value (all zeros) every item is C with a share of 0.
 
     Raises
     ------
     InputError
-        When the values are not one-dimensional, sum to 0, or the cuts are not in order.
+        When the values are not one-dimensional, or the cuts are not in order.
 
     References
     ----------
@@ -111,8 +111,9 @@ def abc_classes(value: NonNegative, *, a_share: ProbabilityReal = 0.80, b_share:
     if value.ndim != 1:
         raise InputError(f"value must be one-dimensional, got shape {value.shape}")
     total = value.sum()
-    if not value.size or total <= 0:
-        raise InputError(f"value must have a positive sum, got {float(total)}; pass the value of items that sold")
+    if total <= 0:
+        nothing = np.zeros(value.shape)
+        return AbcClasses(label=np.full(value.shape, "C", dtype=object), share=nothing, cumulative_share=nothing)
     worth, place, counts = np.unique(value, return_inverse=True, return_counts=True)
     group = worth * counts / total
     above = (np.cumsum(group[::-1])[::-1] - group)[place]
@@ -146,6 +147,16 @@ def xyz_classes(
     InputError
         When the limits are not in order.
 
+    Notes
+    -----
+    CV = sd / mean with the sd divided by the number of periods (not by one less). A value on a limit belongs to the lower
+    class.
+
+    References
+    ----------
+    .. [1] Scholz-Reiter et al., Integration of demand forecasts in ABC-XYZ analysis, Int. J. Productivity and Performance
+       Management 61 (2012).
+
     Examples
     --------
     >>> from ecomops.inventory import xyz_classes
@@ -154,11 +165,11 @@ def xyz_classes(
     """
     if x_limit >= y_limit:
         raise InputError(f"x_limit must be < y_limit, got {x_limit} and {y_limit}")
-    rows = np.atleast_2d(demand)
-    mean = rows.mean(axis=1)
+    rows = np.asarray(demand)
+    mean = np.atleast_1d(rows.mean(axis=-1))
+    spread = np.atleast_1d(rows.std(axis=-1))
     moving = mean > 0
-    variation = np.full(mean.shape, np.nan)
-    variation[moving] = rows[moving].std(axis=1) / mean[moving]
+    variation = np.where(moving, spread / np.where(moving, mean, 1.0), np.nan)
     known = np.where(moving, variation, 0.0)
     label = np.where(known <= x_limit, "X", np.where(known <= y_limit, "Y", "Z")).astype(object)
     label[~moving] = ""

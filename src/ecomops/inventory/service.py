@@ -6,23 +6,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from pydantic import Field
-from scipy import special
 
-from ecomops.core import (
-    Fraction,
-    InputError,
-    Model,
-    NonNegative,
-    Num,
-    Positive,
-    Probability,
-    Text,
-    validated,
-)
-from ecomops.stats.distributions import Demand, LeadTime, Normal, is_counted
-from ecomops.stats.special import inverse_normal_loss, normal_loss
-
-STEPS = 200
+from ecomops.core import Fraction, Model, NonNegative, Num, Positive, Probability, Text, validated
+from ecomops.inventory.fill_rate import carried_shortage, fill_rate_level
+from ecomops.stats.distributions import Demand, Discrete, LeadTime, LogNormal
 
 
 class CycleService(Model):
@@ -52,7 +39,7 @@ class FillRate(Model):
     fraction: Probability
     """Share of demand met from stock, in (0, 1)."""
     order_quantity: Positive
-    """Units ordered per cycle."""
+    """Units ordered per cycle; with a review period, mean demand of a review period."""
     ends: Literal["both", "one"] = "both"
     """Count shortages at both ends of the cycle (exact) or only at its end (the textbook form)."""
 
@@ -99,7 +86,7 @@ class ServiceAchieved(Model):
     cycle_service: Fraction
     """Probability that a cycle ends without a stock-out."""
     fill_rate: Num
-    """Share of demand met from stock, counting both ends of the cycle."""
+    """Share of demand met from stock, counting both ends of the cycle; below 0 where more is short than is ordered."""
     shortage: NonNegative
     """Expected shortage at the end of a cycle, units."""
     safety_stock: Num
@@ -128,7 +115,12 @@ def safety_stock(demand: Demand, *, lead_time: LeadTime, service: ServiceTarget)
     -----
     With X the demand over the protection time, cycle service p asks for the smallest level s with F_X(s) >= p. A fill
     rate b asks for n(s) - n(s + Q) = (1 - b) Q with n the loss function of X; with ``ends="one"`` the second term, the
-    shortage carried over from the cycle before, is left out (Silver-Pyke, Nahmias, Chopra).
+    shortage carried over from the cycle before, is left out (Silver-Pyke, Nahmias, Chopra). With a review period R the
+    level is an order-up-to level, Q the mean demand of a review period, and the second term the loss of the demand over
+    the lead time alone at the same level.
+
+    Demand in whole units gives the smallest whole level. Demand that is known (sd = 0) gives level = its mean for cycle
+    service, and (1 - b) Q less for a fill rate. A low target can give negative safety stock; it is not clipped.
 
     References
     ----------
@@ -147,21 +139,29 @@ def safety_stock(demand: Demand, *, lead_time: LeadTime, service: ServiceTarget)
     22491
     """
     exposed = demand.over(lead_time)
-    mean, sd = exposed.mean, np.sqrt(exposed.variance)
+    mean, spread = np.asarray(exposed.mean), np.sqrt(exposed.variance)
     if isinstance(service, CycleService):
         level = exposed.quantile(service.probability)
     else:
-        level = _fill_rate_level(exposed, service)
-    safety = level - mean
-    factor = np.where(np.asarray(sd) > 0, safety / np.where(np.asarray(sd) > 0, sd, 1.0), 0.0)
-    how = "exact" if type(exposed) is type(demand) else "two moments"
+        level = fill_rate_level(
+            demand,
+            exposed,
+            lead_time,
+            fraction=service.fraction,
+            order_quantity=service.order_quantity,
+            both=service.ends == "both",
+        )
+    # Adding zero turns -0 into 0.
+    level, mean, spread = np.broadcast_arrays(np.asarray(level) + 0.0, mean, spread)
+    quantity = level - mean
+    factor = np.where(spread > 0, quantity / np.where(spread > 0, spread, 1.0), 0.0)
     return SafetyStock(
-        quantity=safety,
+        quantity=quantity,
         level=level,
         factor=factor,
-        demand_mean=mean + np.zeros_like(level),
-        demand_sd=sd + np.zeros_like(level),
-        method=f"{how}: {type(exposed).__name__} demand over the protection time, {type(service).__name__}",
+        demand_mean=mean,
+        demand_sd=spread,
+        method=f"{_how(demand, exposed, lead_time)}: {exposed.kind} demand over the protection time, {service.kind}",
     )
 
 
@@ -194,66 +194,19 @@ def service_achieved(demand: Demand, *, lead_time: LeadTime, level: Num, order_q
     """
     exposed = demand.over(lead_time)
     shortage = exposed.loss(level)
-    carried = exposed.loss(level + order_quantity)
+    short = np.asarray(shortage - carried_shortage(demand, exposed, lead_time, level, order_quantity))
     return ServiceAchieved(
         cycle_service=exposed.cdf(level),
-        fill_rate=1.0 - (shortage - carried) / order_quantity,
+        fill_rate=1.0 - short / order_quantity,
         shortage=shortage,
         safety_stock=level - exposed.mean,
     )
 
 
-def _fill_rate_level(exposed: Demand, service: FillRate) -> Any:
-    target = (1.0 - service.fraction) * service.order_quantity
-    if isinstance(exposed, Normal):
-        return _normal_fill_rate_level(exposed, service, target)
-    shape = np.broadcast_shapes(np.shape(target), exposed.batch_shape)
-    target = np.broadcast_to(target, shape)
-    both = service.ends == "both"
-
-    def short(level: Any) -> Any:
-        carried = exposed.loss(level + service.order_quantity) if both else 0.0
-        return exposed.loss(level) - carried
-
-    high = np.broadcast_to(exposed.mean + np.sqrt(exposed.variance) + 1.0, shape).astype(np.float64)
-    low = high - service.order_quantity - 4 * (np.sqrt(exposed.variance) + 1.0)
-    high, low = _bracket(short, target, low, high)
-    for _ in range(STEPS):
-        middle = (low + high) / 2
-        enough = short(middle) <= target
-        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
-        if np.all(high - low <= 1e-13 * (1.0 + np.abs(high))):
-            break
-    return np.ceil(high - 1e-9) if is_counted(exposed) else high
-
-
-def _bracket(short: Any, target: Any, low: Any, high: Any) -> tuple[Any, Any]:
-    span = 1.0 + np.abs(high)
-    for _ in range(STEPS):
-        if np.all(enough := short(high) <= target):
-            break
-        high, span = np.where(enough, high, high + span), 2 * span
-    span = 1.0 + np.abs(low)
-    for _ in range(STEPS):
-        if np.all(more := short(low) > target):
-            return high, low
-        low, span = np.where(more, low, low - span), 2 * span
-    raise InputError("service.fraction is met at any level for this order quantity; check fraction and order_quantity")
-
-
-def _normal_fill_rate_level(exposed: Normal, service: FillRate, target: Any) -> Any:
-    """Solve L(k) - L(k + Q/s) = (1 - b) Q/s: the one-end answer, then Newton on the logarithm of the difference."""
-    random = np.asarray(exposed.sd) > 0
-    sd = np.where(random, exposed.sd, 1.0)
-    goal, width = target / sd, service.order_quantity / sd
-    factor = inverse_normal_loss(goal)
-    if service.ends == "both":
-        for _ in range(60):
-            value = normal_loss(factor) - normal_loss(factor + width)
-            slope = special.ndtr(-factor) - special.ndtr(-factor - width)
-            step = value / np.maximum(slope, 1e-300) * np.log(np.maximum(value, 1e-300) / goal)
-            step = np.clip(step, -2.0 - width, 2.0 + width)
-            factor = factor + step
-            if np.all(np.abs(step) <= 1e-13 * (1.0 + np.abs(factor))):
-                break
-    return np.where(random, exposed.mean + factor * sd, exposed.mean - target)
+def _how(demand: Demand, exposed: Demand, lead_time: LeadTime) -> str:
+    """Say whether the demand over the protection time is exact or only has the right mean and variance."""
+    if isinstance(demand, LogNormal):
+        closed = bool(np.all(np.asarray(lead_time.protection) == 1))
+    else:
+        closed = exposed.kind == demand.kind or isinstance(exposed, Discrete)
+    return "exact" if closed and not np.any(lead_time.variance) else "two moments"

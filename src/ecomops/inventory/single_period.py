@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ecomops.core import Fraction, Model, NonNegative, Num, Positive, Probability, Text, validated
-from ecomops.stats.distributions import Demand, Normal, is_counted
-from ecomops.stats.special import normal_loss
+from ecomops.core import Fraction, Model, NonNegative, Num, Positive, Text, validated
+from ecomops.stats.distributions import Demand, Normal, is_counted, signed_ndtri
+from ecomops.stats.special import in_chunks, normal_pdf, upper_normal_loss
+
+KNOWN_TAIL = 4.0
 
 
 class Newsvendor(Model):
@@ -78,7 +80,7 @@ def newsvendor(demand: Demand, *, overage: Positive, underage: Positive) -> News
     """
     if isinstance(demand, Normal):
         plan = in_chunks(_normal_plan, overage, underage, demand.mean, demand.sd)
-        return _result(demand, *plan, "exact")
+        return _result(*plan, method="exact")
     total = underage + overage
     quantity = demand._quantile(underage / total, overage / total)  # noqa: SLF001 - the tail keeps its digits as a number
     how = "exact, smallest optimal quantity" if is_counted(demand) else "exact"
@@ -118,16 +120,16 @@ def newsvendor_cost(quantity: Num, *, demand: Demand, overage: Positive, underag
     return _evaluated(demand, quantity, overage, underage, "given quantity")
 
 
-def _evaluated(demand: Distribution, quantity: Any, overage: Any, underage: Any, method: str) -> Newsvendor:
+def _evaluated(demand: Demand, quantity: Any, overage: Any, underage: Any, method: str) -> Newsvendor:
     lost, left = demand._losses(quantity)  # noqa: SLF001 - both losses at once
     lost, left, quantity, fractile, covered = np.broadcast_arrays(
         lost, left, quantity, underage / (underage + overage), demand._cdf(quantity)  # noqa: SLF001
     )
-    return _result(demand, quantity, overage * left + underage * lost, fractile, covered, lost, left, method)
+    return _result(quantity, overage * left + underage * lost, fractile, covered, lost, left, method=method)
 
 
 def _result(
-    demand: Distribution, quantity: Any, cost: Any, fractile: Any, covered: Any, lost: Any, left: Any, method: str
+    quantity: Any, cost: Any, fractile: Any, covered: Any, lost: Any, left: Any, *, method: str
 ) -> Newsvendor:
     return Newsvendor(
         quantity=quantity,
@@ -145,9 +147,15 @@ def _normal_plan(overage: Any, underage: Any, mean: Any, sd: Any) -> tuple[Any, 
     """Return quantity, cost, fractile, coverage, shortage and leftover of normal demand on flat arrays."""
     total = underage + overage
     fractile = underage / total
-    z = signed_ndtri(fractile, overage / total)
-    gap = sd * z
-    tail = sd * upper_normal_loss(np.abs(z))
+    rest = overage / total
+    z = signed_ndtri(fractile, rest)
+    gap, size = sd * z, np.abs(z)
+    # At the optimum the tail probability is known, which spares the error function; far out that form would cancel.
+    part = normal_pdf(z) - size * np.minimum(fractile, rest)
+    far = size > KNOWN_TAIL
+    if far.any():
+        part[far] = upper_normal_loss(size[far])
+    tail = sd * part
     lost, left = tail + np.maximum(-gap, 0.0), tail + np.maximum(gap, 0.0)
     covered = np.where(sd > 0, fractile, 1.0)
     return mean + gap, overage * left + underage * lost, fractile, covered, lost, left

@@ -154,18 +154,34 @@ def _losses(level: Any, mean: Any, variance: Any) -> tuple[Any, Any]:
     """Take the smaller of the two losses by its kernel, the other by E[(D - S)+] - E[(S - D)+] = mean - S."""
     level, mean, variance = np.broadcast_arrays(level, mean, variance)
     gap = level - mean
-    floor = np.floor(level)
-    part = level - floor
     tail = np.empty_like(gap)
     up = gap >= 0
-    if up.any():
-        # With K = floor + 1 and w = K - S all terms are positive: sum over i >= 0 of (i + w) f(K + i).
-        k, m, v = floor[up] + 1.0, mean[up], variance[up]
-        tail[up] = _above(k, m, v, 1) + (1.0 - part[up]) * _above(k, m, v, 0)
-    if not up.all():
-        k, m, v = floor[~up], mean[~up], variance[~up]
-        tail[~up] = _below(k, m, v, 1) + part[~up] * _below(k + 1.0, m, v, 0)
+    for here, kernel in ((up, _shortage), (~up, _leftover)):
+        if here.any():
+            tail[here] = kernel(level[here], mean[here], variance[here])
     return tail + np.maximum(-gap, 0.0), tail + np.maximum(gap, 0.0)
+
+
+def _shortage(level: Any, mean: Any, variance: Any) -> Any:
+    """Return sum over i >= 0 of (i + w) P(D = K + i) with K = ceil(S), w = K - S: all terms positive."""
+    k = np.ceil(level)
+    answer = _above(k, mean, variance, 1)
+    between = k > level
+    if between.any():
+        rest = _above(k[between], mean[between], variance[between], 0)
+        answer[between] += (k - level)[between] * rest
+    return answer
+
+
+def _leftover(level: Any, mean: Any, variance: Any) -> Any:
+    """Return E[(K - D)+] + w P(D <= K) with K = floor(S), w = S - K."""
+    k = np.floor(level)
+    answer = _below(k, mean, variance, 1)
+    between = k < level
+    if between.any():
+        rest = _below(k[between] + 1.0, mean[between], variance[between], 0)
+        answer[between] += (level - k)[between] * rest
+    return answer
 
 
 def _second_losses(level: Any, mean: Any, variance: Any) -> Any:

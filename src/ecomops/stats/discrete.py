@@ -112,6 +112,8 @@ class Discrete(_Listed):
         return _pick(self.values, np.broadcast_to(place, shape))
 
     def _over(self, periods: Any, variance: Any) -> Demand:
+        if _one_period(periods, variance):
+            return self
         return _sum_of(self.values, self.probabilities, periods, variance) or _matched(self, periods, variance)
 
 
@@ -145,11 +147,15 @@ class Empirical(_Listed):
         return _pick(ordered, np.broadcast_to(np.clip(place, 0, size - 1), shape))
 
     def _over(self, periods: Any, variance: Any) -> Demand:
-        if np.all(np.asarray(periods) == 1) and not np.any(variance) and np.ndim(periods) == 0:
+        if _one_period(periods, variance):
             return self
         values, chances = _tabulated(self.samples)
         exact = _sum_of(values, chances, periods, variance) if values.size else None
         return exact or _matched(self, periods, variance)
+
+
+def _one_period(periods: Any, variance: Any) -> bool:
+    return bool(np.all(np.asarray(periods) == 1) and not np.any(variance))
 
 
 def _pick(values: Any, place: NDArray[np.intp]) -> Any:

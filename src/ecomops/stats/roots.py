@@ -12,7 +12,8 @@ from ecomops.core import ConvergenceError
 
 Flat = NDArray[np.float64]
 STEPS = 200
-RELATIVE = 1e-14
+RELATIVE = 1e-13
+NEWTON_STEPS = 40
 
 
 def smallest_integer(reached: Callable[..., Any], start: Flat, *parameters: Any, least: float = -np.inf) -> Flat:
@@ -86,11 +87,11 @@ def falling_root(evaluate: Callable[[Flat], tuple[Any, Any]], target: Any, start
     Returns
     -------
     array, shape (n,)
-        The roots, to about 1e-14 relative.
+        The roots, to about 1e-13 relative.
     """
     low, high = _bracket(evaluate, target, start, scale)
     x = np.clip(start, low, high)
-    for _ in range(STEPS):
+    for count in range(STEPS):
         value, slope = evaluate(x)
         under = value <= target
         high, low = np.where(under, x, high), np.where(under, low, x)
@@ -101,7 +102,7 @@ def falling_root(evaluate: Callable[[Flat], tuple[Any, Any]], target: Any, start
             np.inf,
         )
         guess = x + np.where(usable, step, 0.0)
-        inside = usable & (guess > low) & (guess < high)
+        inside = usable & (guess > low) & (guess < high) & (count < NEWTON_STEPS)
         following = np.where(inside, guess, low + (high - low) / 2.0)
         tolerance = RELATIVE * (np.abs(x) + scale)
         done = (high - low <= tolerance) | (usable & (np.abs(step) <= tolerance))

@@ -141,10 +141,11 @@ def mills_product(z: Flat, order: int) -> Flat:
 
 def inverse_normal_loss(target: Any) -> Any:
     """Return z with E[(Z - z)+] = target > 0, to 1e-13."""
-    return in_chunks(_inverse_normal_loss, target)
+    return in_chunks(inverse_normal_losses, target)
 
 
-def _inverse_normal_loss(target: Flat) -> Flat:
+def inverse_normal_losses(target: Flat) -> Flat:
+    """Invert the loss on a flat array: in the upper half by its logarithm, in the lower directly."""
     answer = np.empty_like(target)
     upper = target < LOSS_AT_ZERO
     if upper.all():

@@ -1,0 +1,1 @@
+"""The parts of the store review: read, analyse, decide, show."""

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""Review a shop: from an order-lines file (and what else there is) to one page of decisions ranked by money.
+
+    python3 dev.py demo                                a simulated shop
+    python3 dev.py demo --orders orders.csv            your shop
+    python3 dev.py demo --orders orders.csv --stock stock.csv --costs costs.csv \\
+        --touches touches.csv --spend spend.csv --experiment test.csv
+
+Writes ``store_review.html`` (one page, no network) and ``store_review.json`` (the decisions).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from review import analysis, decisions, inputs, page, shop
+from review.problem import Problem
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the review; return 0, or 2 with one clear line where the input cannot be used."""
+    options = parse(arguments)
+    started = time.monotonic()
+
+    def progress(text: str) -> None:
+        print(f"[{time.monotonic() - started:5.1f} s] {text}", file=sys.stderr, flush=True)
+
+    try:
+        review = build(options, progress)
+    except Problem as problem:
+        print(f"store_review: {problem}", file=sys.stderr)
+        return 2
+    target = Path(options.out)
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "store_review.html").write_text(page.render(review), encoding="utf-8")
+    text = json.dumps(review.as_json(), indent=1, ensure_ascii=False, allow_nan=False)
+    (target / "store_review.json").write_text(text, encoding="utf-8")
+    progress(f"wrote {target / 'store_review.html'} and {target / 'store_review.json'}")
+    for line in review.headline():
+        print(line)
+    return 0
+
+
+def build(options: argparse.Namespace, progress: inputs.Progress) -> analysis.Review:
+    """Read, analyse and decide."""
+    data = shop.simulated(options, progress) if options.orders is None else inputs.read(options, progress)
+    review = analysis.Review(options=options, data=data)
+    analysis.sales(review, progress)
+    analysis.customers(review, progress)
+    analysis.inventory(review, progress)
+    analysis.pricing(review, progress)
+    analysis.channels(review, progress)
+    analysis.experiment(review, progress)
+    decisions.decide(review, progress)
+    return review
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="store_review", description="Review a shop and rank decisions by money.")
+    files = parser.add_argument_group("files (CSV, gzipped CSV or Parquet)")
+    files.add_argument("--orders", metavar="FILE", help="order lines; without it a simulated shop is reviewed")
+    files.add_argument("--stock", metavar="FILE", help="sku, on_hand, on_order (optional), lead_time in days (optional)")
+    files.add_argument("--costs", metavar="FILE", help="sku, cost (money per unit)")
+    files.add_argument("--touches", metavar="FILE", help="user, time, channel, conversion (0/1), value (optional)")
+    files.add_argument("--spend", metavar="FILE", help="channel, spend (money over the time of the touches)")
+    files.add_argument("--experiment", metavar="FILE", help="unit, arm, then one column a metric")
+    columns = parser.add_argument_group("columns of the order lines (guessed where not given)")
+    for name in inputs.COLUMNS:
+        columns.add_argument(f"--{name.replace('_', '-')}", dest=f"column_{name}", metavar="COLUMN")
+    assumed = parser.add_argument_group("numbers that are assumed unless you give them")
+    assumed.add_argument("--lead-time", type=float, default=14.0, help="days from order to arrival (default 14)")
+    assumed.add_argument("--review-days", type=float, default=7.0, help="days between two orders (default 7)")
+    assumed.add_argument("--service", type=float, default=0.95, help="probability of no stock-out (default 0.95)")
+    assumed.add_argument("--horizon-days", type=float, default=90.0, help="days that customers are valued over (default 90)")
+    assumed.add_argument("--discount", type=float, default=0.10, help="effective discount rate per year (default 0.10)")
+    assumed.add_argument("--winback-rate", type=float, default=0.05, help="share of lost customers a contact brings back (0.05)")
+    assumed.add_argument("--contact-cost", type=float, default=1.0, help="cost of one contact, money (default 1)")
+    assumed.add_argument("--max-price-change", type=float, default=0.10, help="largest change of a price (default 0.10)")
+    assumed.add_argument("--control", metavar="ARM", help="name of the control arm (guessed)")
+    parser.add_argument("--end", metavar="DATE", help="last day to look at (default: the last in the data)")
+    parser.add_argument("--currency", default="", help="sign to print before money")
+    parser.add_argument("--out", default=".", metavar="DIR", help="where to write (default: here)")
+    parser.add_argument("--seed", type=int, default=7, help="seed of the simulated shop (default 7)")
+    parser.add_argument("--noise", action="store_true", help="simulate a shop in which nothing has an effect")
+    options = parser.parse_args(arguments)
+    limits = {
+        "lead_time": (0.0, 1000.0), "review_days": (0.5, 366.0), "service": (0.5, 0.9999), "horizon_days": (1.0, 3660.0),
+        "discount": (0.0, 10.0), "winback_rate": (0.0, 1.0), "contact_cost": (0.0, 1e9), "max_price_change": (0.001, 0.9),
+    }  # fmt: skip
+    for name, (low, high) in limits.items():
+        if not low <= getattr(options, name) <= high:
+            parser.error(f"--{name.replace('_', '-')} must be from {low:g} to {high:g}, got {getattr(options, name)}")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())
