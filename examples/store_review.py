@@ -66,7 +66,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="store_review", description="Review a shop and rank decisions by money.")
     files = parser.add_argument_group("files (CSV, gzipped CSV or Parquet)")
     files.add_argument("--orders", metavar="FILE", help="order lines; without it a simulated shop is reviewed")
-    files.add_argument("--stock", metavar="FILE", help="sku, on_hand, on_order (optional), lead_time in days (optional)")
+    files.add_argument(
+        "--stock", metavar="FILE", help="sku, on_hand, on_order (optional), lead_time in days (optional)"
+    )
     files.add_argument("--costs", metavar="FILE", help="sku, cost (money per unit)")
     files.add_argument("--touches", metavar="FILE", help="user, time, channel, conversion (0/1), value (optional)")
     files.add_argument("--spend", metavar="FILE", help="channel, spend (money over the time of the touches)")
@@ -78,11 +80,17 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     assumed.add_argument("--lead-time", type=float, default=14.0, help="days from order to arrival (default 14)")
     assumed.add_argument("--review-days", type=float, default=7.0, help="days between two orders (default 7)")
     assumed.add_argument("--service", type=float, default=0.95, help="probability of no stock-out (default 0.95)")
-    assumed.add_argument("--horizon-days", type=float, default=90.0, help="days that customers are valued over (default 90)")
+    assumed.add_argument(
+        "--horizon-days", type=float, default=90.0, help="days that customers are valued over (default 90)"
+    )
     assumed.add_argument("--discount", type=float, default=0.10, help="effective discount rate per year (default 0.10)")
-    assumed.add_argument("--winback-rate", type=float, default=0.05, help="share of lost customers a contact brings back (0.05)")
+    assumed.add_argument(
+        "--winback-rate", type=float, default=0.05, help="share of lost customers a contact brings back (0.05)"
+    )
     assumed.add_argument("--contact-cost", type=float, default=1.0, help="cost of one contact, money (default 1)")
-    assumed.add_argument("--max-price-change", type=float, default=0.10, help="largest change of a price (default 0.10)")
+    assumed.add_argument(
+        "--max-price-change", type=float, default=0.10, help="largest change of a price (default 0.10)"
+    )
     assumed.add_argument("--control", metavar="ARM", help="name of the control arm (guessed)")
     parser.add_argument("--end", metavar="DATE", help="last day to look at (default: the last in the data)")
     parser.add_argument("--currency", default="", help="sign to print before money")

@@ -15,10 +15,63 @@ from review.problem import Problem
 Progress = Callable[[str], None]
 
 COLUMNS: dict[str, tuple[str, ...]] = {
-    "order_id": ("order_id", "orderid", "order", "invoiceno", "invoice", "invoice_no", "transaction_id", "transaction", "订单号", "订单编号", "订单"),
-    "customer": ("customer_id", "customerid", "customer", "user_id", "userid", "user", "client_id", "buyer_id", "客户", "客户编号", "用户", "用户id", "买家"),
-    "time": ("invoicedate", "order_date", "orderdate", "date", "time", "timestamp", "created_at", "datetime", "order_time", "下单时间", "付款时间", "日期", "时间"),
-    "sku": ("sku", "stockcode", "product_id", "productid", "item_id", "item", "product", "asin", "商品编码", "商品id", "货号", "商品"),
+    "order_id": (
+        "order_id",
+        "orderid",
+        "order",
+        "invoiceno",
+        "invoice",
+        "invoice_no",
+        "transaction_id",
+        "transaction",
+        "订单号",
+        "订单编号",
+        "订单",
+    ),
+    "customer": (
+        "customer_id",
+        "customerid",
+        "customer",
+        "user_id",
+        "userid",
+        "user",
+        "client_id",
+        "buyer_id",
+        "客户",
+        "客户编号",
+        "用户",
+        "用户id",
+        "买家",
+    ),
+    "time": (
+        "invoicedate",
+        "order_date",
+        "orderdate",
+        "date",
+        "time",
+        "timestamp",
+        "created_at",
+        "datetime",
+        "order_time",
+        "下单时间",
+        "付款时间",
+        "日期",
+        "时间",
+    ),
+    "sku": (
+        "sku",
+        "stockcode",
+        "product_id",
+        "productid",
+        "item_id",
+        "item",
+        "product",
+        "asin",
+        "商品编码",
+        "商品id",
+        "货号",
+        "商品",
+    ),
     "quantity": ("quantity", "qty", "units", "count", "cds", "数量", "件数"),
     "price": ("unitprice", "unit_price", "price", "item_price", "单价", "价格"),
     "description": ("description", "product_name", "name", "title", "商品名称", "名称", "标题"),
@@ -53,10 +106,15 @@ def read(options: argparse.Namespace, progress: Progress) -> Data:
     """Read all files that the options name."""
     progress(f"reading {options.orders}")
     data = clean(load(options.orders, "--orders"), options, progress)
-    data.stock = _table(options.stock, "--stock", {"sku": "text", "on_hand": "number"}, {"on_order": "number", "lead_time": "number"})
+    data.stock = _table(
+        options.stock, "--stock", {"sku": "text", "on_hand": "number"}, {"on_order": "number", "lead_time": "number"}
+    )
     data.costs = _table(options.costs, "--costs", {"sku": "text", "cost": "number"}, {})
     data.touches = _table(
-        options.touches, "--touches", {"user": "text", "time": "time", "channel": "text", "conversion": "flag"}, {"value": "number"}
+        options.touches,
+        "--touches",
+        {"user": "text", "time": "time", "channel": "text", "conversion": "flag"},
+        {"value": "number"},
     )
     data.spend = _table(options.spend, "--spend", {"channel": "text", "spend": "number"}, {})
     if options.experiment:
@@ -97,7 +155,9 @@ def guess(frame: pd.DataFrame, options: argparse.Namespace) -> dict[str, str]:
         given = getattr(options, f"column_{role}")
         if given is not None:
             if given not in frame.columns:
-                raise Problem(f"--{role.replace('_', '-')}: there is no column {given!r}; the file has {', '.join(frame.columns)}")
+                raise Problem(
+                    f"--{role.replace('_', '-')}: there is no column {given!r}; the file has {', '.join(frame.columns)}"
+                )
             found[role] = given
             continue
         for name in names:
@@ -127,7 +187,12 @@ def clean(frame: pd.DataFrame, options: argparse.Namespace, progress: Progress) 
     duplicated = frame.duplicated()
     progress(f"cleaning {len(frame):,} lines")
 
-    unreadable = lines["quantity"].isna() | lines["price"].isna() | lines["time"].isna() | ~np.isfinite(lines["quantity"].fillna(0) * lines["price"].fillna(0))
+    unreadable = (
+        lines["quantity"].isna()
+        | lines["price"].isna()
+        | lines["time"].isna()
+        | ~np.isfinite(lines["quantity"].fillna(0) * lines["price"].fillna(0))
+    )
     money = (lines["quantity"] * lines["price"]).where(~unreadable, 0.0)
     raw = {
         "lines": float(len(lines)),
@@ -137,7 +202,9 @@ def clean(frame: pd.DataFrame, options: argparse.Namespace, progress: Progress) 
         "revenue": float(money.sum()),
     }
     cancelled = order.str.upper().str.startswith("C") & (lines["quantity"] < 0)
-    bad_debt = order.str.upper().str.startswith("A") & ~order.str.upper().str.startswith("AB") & lines["sku"].isin({"B"})
+    bad_debt = (
+        order.str.upper().str.startswith("A") & ~order.str.upper().str.startswith("AB") & lines["sku"].isin({"B"})
+    )
     service = lines["sku"].isin(NOT_PRODUCTS) | lines["sku"].str.startswith("GIFT_") | (lines["sku"] == "")
     undone = _undone(lines, cancelled, unreadable | duplicated)
     steps = (
@@ -145,7 +212,11 @@ def clean(frame: pd.DataFrame, options: argparse.Namespace, progress: Progress) 
         ("exact repeats of a line", duplicated, "one is kept"),
         ("cancellation lines (order starts with C, negative quantity)", cancelled, "left out"),
         ("bad-debt lines", bad_debt, "left out"),
-        ("other lines with a negative or zero quantity (returns, write-offs)", (lines["quantity"] <= 0) & ~cancelled, "left out"),
+        (
+            "other lines with a negative or zero quantity (returns, write-offs)",
+            (lines["quantity"] <= 0) & ~cancelled,
+            "left out",
+        ),
         ("lines with a price of 0", lines["price"] == 0, "left out"),
         ("lines with a negative price", lines["price"] < 0, "left out"),
         ("lines with a code that is no product (postage, fees, discounts, ...)", service, "left out"),
@@ -233,11 +304,15 @@ def _typed(values: pd.Series, kind: str, column: str, option: str) -> pd.Series:
         read_times = _times(values)
         wrong = read_times.isna()
     else:
-        read_times = pd.to_numeric(values.replace("", "0") if values.dtype == object else values, errors="coerce").astype(float)
+        read_times = pd.to_numeric(
+            values.replace("", "0") if values.dtype == object else values, errors="coerce"
+        ).astype(float)
         wrong = read_times.isna() | ((read_times < 0) & (column != "value"))
         if kind == "flag":
             wrong |= ~read_times.isin([0.0, 1.0])
     if wrong.any():
         row = int(np.argmax(wrong.to_numpy()))
-        raise Problem(f"{option}: {column} of data row {row + 1} cannot be used, got {values.iloc[row]!r}; it must be a {kind} >= 0")
+        raise Problem(
+            f"{option}: {column} of data row {row + 1} cannot be used, got {values.iloc[row]!r}; it must be a {kind} >= 0"
+        )
     return read_times

@@ -16,7 +16,9 @@ from ecomops.stats.special import in_chunks, inverse_normal_losses, normal_pdf, 
 GUARD = 1e-12
 STEPS = 60
 NARROW = 0.5
-NODES, WEIGHTS = ((part + shift) / 2 for part, shift in zip(np.polynomial.legendre.leggauss(8), (1.0, 0.0), strict=True))
+NODES, WEIGHTS = (
+    (part + shift) / 2 for part, shift in zip(np.polynomial.legendre.leggauss(8), (1.0, 0.0), strict=True)
+)
 
 
 def carried_shortage(demand: Demand, exposed: Demand, lead_time: LeadTime, level: Any, order_quantity: Any) -> Any:

@@ -123,14 +123,16 @@ def newsvendor_cost(quantity: Num, *, demand: Demand, overage: Positive, underag
 def _evaluated(demand: Demand, quantity: Any, overage: Any, underage: Any, method: str) -> Newsvendor:
     lost, left = demand._losses(quantity)  # noqa: SLF001 - both losses at once
     lost, left, quantity, fractile, covered = np.broadcast_arrays(
-        lost, left, quantity, underage / (underage + overage), demand._cdf(quantity)  # noqa: SLF001
+        lost,
+        left,
+        quantity,
+        underage / (underage + overage),
+        demand._cdf(quantity),  # noqa: SLF001
     )
     return _result(quantity, overage * left + underage * lost, fractile, covered, lost, left, method=method)
 
 
-def _result(
-    quantity: Any, cost: Any, fractile: Any, covered: Any, lost: Any, left: Any, *, method: str
-) -> Newsvendor:
+def _result(quantity: Any, cost: Any, fractile: Any, covered: Any, lost: Any, left: Any, *, method: str) -> Newsvendor:
     return Newsvendor(
         quantity=quantity,
         cost=cost,

@@ -209,7 +209,9 @@ def _quantiles(probability: Any, rest: Any, mean: Any, variance: Any) -> Any:
         answer[high] = _above(k[high] + 1.0, mean[high], variance[high], 0) <= limit[high]
         return answer
 
-    return smallest_integer(reached, _cornish_fisher(probability, rest, mean, variance), level, limit, mean, variance, least=0.0)
+    return smallest_integer(
+        reached, _cornish_fisher(probability, rest, mean, variance), level, limit, mean, variance, least=0.0
+    )
 
 
 def _cornish_fisher(probability: Any, rest: Any, mean: Any, variance: Any) -> Any:
