@@ -1,9 +1,8 @@
-#!/usr/bin/env python3
-"""Review a shop: from an order-lines file (and what else there is) to one page of decisions ranked by money.
+r"""Review a shop: from an order-lines file (and what else there is) to one page of decisions ranked by money.
 
     python3 dev.py demo                                a simulated shop
     python3 dev.py demo --orders orders.csv            your shop
-    python3 dev.py demo --orders orders.csv --stock stock.csv --costs costs.csv \\
+    python3 dev.py demo --orders orders.csv --stock stock.csv --costs costs.csv \
         --touches touches.csv --spend spend.csv --experiment test.csv
 
 Writes ``store_review.html`` (one page, no network) and ``store_review.json`` (the decisions).
@@ -19,8 +18,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from review import analysis, decisions, inputs, page, shop
+from review import channels, customers, inputs, page, prices, sales, shop, stock, trial
 from review.problem import Problem
+from review.report import Review
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,17 +47,12 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def build(options: argparse.Namespace, progress: inputs.Progress) -> analysis.Review:
+def build(options: argparse.Namespace, progress: inputs.Progress) -> Review:
     """Read, analyse and decide."""
     data = shop.simulated(options, progress) if options.orders is None else inputs.read(options, progress)
-    review = analysis.Review(options=options, data=data)
-    analysis.sales(review, progress)
-    analysis.customers(review, progress)
-    analysis.inventory(review, progress)
-    analysis.pricing(review, progress)
-    analysis.channels(review, progress)
-    analysis.experiment(review, progress)
-    decisions.decide(review, progress)
+    review = Review(options=options, data=data)
+    for part in (sales, stock, customers, prices, channels, trial):
+        part.analyse(review, progress)
     return review
 
 
@@ -88,10 +83,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--winback-rate", type=float, default=0.05, help="share of lost customers a contact brings back (0.05)"
     )
     assumed.add_argument("--contact-cost", type=float, default=1.0, help="cost of one contact, money (default 1)")
+    assumed.add_argument("--margin", type=float, default=0.30, help="margin on revenue without --costs (default 0.30)")
+    assumed.add_argument("--holding-rate", type=float, default=0.25, help="cost of stock per year and value (0.25)")
     assumed.add_argument(
         "--max-price-change", type=float, default=0.10, help="largest change of a price (default 0.10)"
     )
     assumed.add_argument("--control", metavar="ARM", help="name of the control arm (guessed)")
+    assumed.add_argument("--split", metavar="ARM=SHARE,...", help="intended split of the experiment (default even)")
     parser.add_argument("--end", metavar="DATE", help="last day to look at (default: the last in the data)")
     parser.add_argument("--currency", default="", help="sign to print before money")
     parser.add_argument("--out", default=".", metavar="DIR", help="where to write (default: here)")
@@ -101,6 +99,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     limits = {
         "lead_time": (0.0, 1000.0), "review_days": (0.5, 366.0), "service": (0.5, 0.9999), "horizon_days": (1.0, 3660.0),
         "discount": (0.0, 10.0), "winback_rate": (0.0, 1.0), "contact_cost": (0.0, 1e9), "max_price_change": (0.001, 0.9),
+        "margin": (0.01, 1.0), "holding_rate": (0.0, 10.0),
     }  # fmt: skip
     for name, (low, high) in limits.items():
         if not low <= getattr(options, name) <= high:

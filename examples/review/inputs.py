@@ -15,66 +15,16 @@ from review.problem import Problem
 Progress = Callable[[str], None]
 
 COLUMNS: dict[str, tuple[str, ...]] = {
-    "order_id": (
-        "order_id",
-        "orderid",
-        "order",
-        "invoiceno",
-        "invoice",
-        "invoice_no",
-        "transaction_id",
-        "transaction",
-        "订单号",
-        "订单编号",
-        "订单",
-    ),
-    "customer": (
-        "customer_id",
-        "customerid",
-        "customer",
-        "user_id",
-        "userid",
-        "user",
-        "client_id",
-        "buyer_id",
-        "客户",
-        "客户编号",
-        "用户",
-        "用户id",
-        "买家",
-    ),
-    "time": (
-        "invoicedate",
-        "order_date",
-        "orderdate",
-        "date",
-        "time",
-        "timestamp",
-        "created_at",
-        "datetime",
-        "order_time",
-        "下单时间",
-        "付款时间",
-        "日期",
-        "时间",
-    ),
-    "sku": (
-        "sku",
-        "stockcode",
-        "product_id",
-        "productid",
-        "item_id",
-        "item",
-        "product",
-        "asin",
-        "商品编码",
-        "商品id",
-        "货号",
-        "商品",
-    ),
-    "quantity": ("quantity", "qty", "units", "count", "cds", "数量", "件数"),
-    "price": ("unitprice", "unit_price", "price", "item_price", "单价", "价格"),
-    "description": ("description", "product_name", "name", "title", "商品名称", "名称", "标题"),
+    role: tuple(names.split())
+    for role, names in {
+        "order_id": "order_id orderid order invoiceno invoice transaction_id transaction 订单号 订单编号 订单",
+        "customer": "customer_id customer user_id user client_id buyer_id 客户 客户编号 用户 用户id 买家",
+        "time": "invoicedate order_date date time timestamp created_at datetime order_time 下单时间 付款时间 日期 时间",
+        "sku": "sku stockcode product_id item_id item product asin 商品编码 商品id 货号 商品",
+        "quantity": "quantity qty units count cds 数量 件数",
+        "price": "unitprice price item_price 单价 价格",
+        "description": "description product_name name title 商品名称 名称 标题",
+    }.items()
 }
 REQUIRED = ("order_id", "time", "sku", "quantity", "price")
 NOT_PRODUCTS = {
@@ -135,7 +85,7 @@ def load(name: str, option: str) -> pd.DataFrame:
                 frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
             except UnicodeDecodeError:
                 frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="gb18030")
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - readers of many formats fail in many ways; the reader is told which
         first = (str(error).split("\n") or [""])[0]
         raise Problem(f"{option}: {name} cannot be read as CSV or Parquet ({first}); save it as one of them") from None
     frame.columns = [str(column).strip() for column in frame.columns]

@@ -43,6 +43,8 @@ class _Binding:
         self.signature, self.bound = _evaluated(function)
         self.name = function.__qualname__ if self.bound else function.__name__
         self.names = list(self.signature.parameters)
+        # The members of `*tables` are a list of things, not arguments that have to broadcast.
+        self.several = any(p.kind is p.VAR_POSITIONAL for p in self.signature.parameters.values())
         self.cores = {
             name: core
             for name, parameter in self.signature.parameters.items()
@@ -70,7 +72,7 @@ class _Binding:
     def shapes(self, given: tuple[Any, ...], named: dict[str, Any], owner: Any) -> None:
         """Refuse arguments whose batches do not broadcast."""
         found = []
-        for name, value in [*zip(self.names, given, strict=False), *named.items()]:
+        for name, value in [*zip(() if self.several else self.names, given, strict=False), *named.items()]:
             if isinstance(value, Model):
                 shape = value.batch_shape
             else:
@@ -89,7 +91,7 @@ class _Binding:
     def labels(self, owner: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the index shared by the Series among the raw arguments."""
         sources = [value for value in owner if isinstance(value, Model)]
-        for name, value in [*zip(self.names, args, strict=False), *kwargs.items()]:
+        for name, value in [*zip(() if self.several else self.names, args, strict=False), *kwargs.items()]:
             if isinstance(value, Model) or (self.cores.get(name) == 0 and hasattr(value, "index")):
                 sources.append(value)
         return common_labels(sources, self.name) if sources else None

@@ -1,0 +1,185 @@
+"""The experiment: was it run cleanly, did the change work, and is it worth shipping."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ecomops import experiments as ex
+from ecomops.core import decision_table
+from review.inputs import Progress
+from review.problem import Problem
+from review.report import ACTS, Review, Section, discoveries, money
+
+CONTROLS = ("control", "a", "baseline", "0", "old", "off", "false", "对照", "对照组")
+MONEY = ("spend", "revenue", "value", "gmv", "amount", "sales", "margin", "profit")
+
+
+def analyse(review: Review, progress: Progress) -> None:
+    """Add the section on the experiment and its verdicts."""
+    section = Section("experiment", "Experiment")
+    review.sections.append(section)
+    if review.data.experiment is None:
+        section.lead.append("Give --experiment FILE (unit, arm, one column a metric) to get verdicts.")
+        return
+    frame, metrics = _read(review.data.experiment)
+    control = _control(frame, review.options.control)
+    arms = [arm for arm in frame["arm"].unique() if arm != control]
+    progress(f"comparing {len(arms)} arm(s) with {control} on {len(metrics)} metric(s)")
+    units = frame.groupby("arm")["arm"].size()
+    wanted = _split(review, [str(arm) for arm in units.index])
+    split = ex.sample_ratio_mismatch(units.to_numpy(), ratios=wanted)
+    clean = not bool(split.mismatch)
+    section.lead.append(
+        f"Split {', '.join(f'{arm} {count:,}' for arm, count in units.items())}: "
+        + ("as intended" if clean else "not the intended split: find out why before you believe anything below")
+        + f" (p {float(split.p_value):.3g})."
+    )
+    moments = ex.Moments.from_frame(frame, by="arm", columns=tuple(metrics))
+    rows = [_compare(review, moments, arm, control, metric, len(frame)) for arm in arms for metric in metrics]
+    proven = discoveries([row["p"] for row in rows])
+    for row, known in zip(rows, proven, strict=True):
+        _verdict(row, bool(known), clean)
+    _once(rows)
+    _conclude(review, section, pd.DataFrame(rows))
+
+
+def _read(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    frame = frame.rename(columns={column: column.lower() for column in frame.columns})
+    for column in ("unit", "arm"):
+        if column not in frame:
+            raise Problem(f"--experiment: the column {column!r} is missing; the file has {', '.join(frame.columns)}")
+    if frame["unit"].duplicated().any():
+        twice = frame.loc[frame["unit"].duplicated(), "unit"].iloc[0]
+        raise Problem(f"--experiment: the unit {twice!r} is there twice; give one row a unit, summed over its time")
+    metrics = [column for column in frame.columns if column not in {"unit", "arm"}]
+    if not metrics:
+        raise Problem("--experiment: there is no metric; give at least one number a unit")
+    numbers = frame[metrics].apply(pd.to_numeric, errors="coerce")
+    metrics = [column for column in metrics if numbers[column].notna().mean() > 0.5]
+    for column in metrics:
+        if numbers[column].isna().any():
+            row = int(np.argmax(numbers[column].isna().to_numpy()))
+            raise Problem(f"--experiment: {column} of data row {row + 1} is no number, got {frame[column].iloc[row]!r}")
+    if not metrics:
+        raise Problem("--experiment: no column holds numbers; give at least one number a unit")
+    return numbers[metrics].astype(float).assign(arm=frame["arm"].astype(str).str.strip()), metrics
+
+
+def _control(frame: pd.DataFrame, given: str | None) -> str:
+    arms = frame["arm"].unique().tolist()
+    if given is not None:
+        if given not in arms:
+            raise Problem(f"--control: there is no arm {given!r}; the file has {', '.join(arms)}")
+        return given
+    for arm in arms:
+        if arm.lower() in CONTROLS:
+            return str(arm)
+    raise Problem(f"--control: cannot tell which arm is the control; name one of {', '.join(arms)}")
+
+
+def _split(review: Review, arms: list[str]) -> list[float]:
+    """Return the intended share of each arm: even unless it was given."""
+    given = review.options.split
+    if given is None:
+        review.assume("intended split of the experiment", "even", "--split")
+        return [1.0 / len(arms)] * len(arms)
+    parts = dict(part.split("=", 1) for part in given.split(",") if "=" in part)
+    try:
+        weights = np.array([float(parts[arm]) for arm in arms])
+    except (KeyError, ValueError):
+        weights = np.zeros(1)
+    if not np.all(weights > 0):
+        wanted = ",".join(f"{arm}=1" for arm in arms)
+        raise Problem(f"--split must give a share > 0 for every arm, such as {wanted}, got {given!r}") from None
+    return list(weights / weights.sum())
+
+
+def _compare(review: Review, moments: Any, arm: str, control: str, metric: str, units: int) -> dict[str, Any]:
+    """Compare one metric; money is for as many units as the test had."""
+    estimate = ex.difference(moments, treatment=arm, control=control, metric=metric)
+    interval, test = estimate.interval(), estimate.test()
+    worth = _worth(review, metric)
+    p = float(test.p_value)
+    return {
+        "arm": arm,
+        "subject": f"{arm}: {metric}",
+        "direct": metric in MONEY,
+        "control": float(estimate.baseline),
+        "difference": float(estimate.value),
+        "lower": float(interval.lower),
+        "upper": float(interval.upper),
+        "p": p if np.isfinite(p) else 1.0,
+        "worth": worth,
+        "money": float(estimate.value) * worth * units,
+        "low": float(interval.lower) * worth * units,
+        "high": float(interval.upper) * worth * units,
+        "better": float(estimate.test(alternative="less").p_value) if worth else 0.5,
+    }
+
+
+def _worth(review: Review, metric: str) -> float:
+    """Return money per unit of a metric; 0 where that is not known."""
+    if metric in {"margin", "profit"}:
+        return 1.0
+    if metric in MONEY:
+        return review.margin()
+    if metric in {"converted", "conversion", "conversions", "orders", "order", "bought", "purchase", "purchased"}:
+        review.assume(
+            "revenue of a conversion in the experiment",
+            money(review.totals["revenue_per_order"]),
+            "a column `spend` in --experiment",
+        )
+        return review.margin() * review.totals["revenue_per_order"]
+    return 0.0
+
+
+def _verdict(row: dict[str, Any], known: bool, clean: bool) -> None:
+    span = f"difference {row['difference']:.4g} ({row['lower']:.4g} to {row['upper']:.4g})"
+    row["action"] = "keep"
+    if not clean:
+        row["reason"] = f"{span}, but the split is broken: repair the assignment and repeat"
+    elif not known:
+        row["reason"] = f"{span} is not proven: run it longer, or drop it"
+    elif not row["worth"]:
+        row["reason"] = f"{span} is proven; its worth in money is not known"
+    elif row["difference"] > 0 and row["better"] >= ACTS:
+        row["action"], row["reason"] = "ship", f"{span}"
+    else:
+        row["action"], row["reason"] = "stop", f"{span}: it does harm"
+        row["money"], row["low"], row["high"] = -row["money"], -row["high"], -row["low"]
+        row["better"] = 1.0 - row["better"]
+
+
+def _once(rows: list[dict[str, Any]]) -> None:
+    """Ship an arm once, on the metric nearest to money; its other metrics say the same thing again."""
+    for arm in {row["arm"] for row in rows}:
+        acting = [row for row in rows if row["arm"] == arm and row["action"] != "keep"]
+        for row in sorted(acting, key=lambda row: not row["direct"])[1:]:
+            row["action"], row["reason"] = "keep", f"{row['reason']}; decided on the row of this arm that is in money"
+
+
+def _conclude(review: Review, section: Section, table: pd.DataFrame) -> None:
+    review.tables.append(
+        decision_table(
+            table["subject"].to_numpy(object),
+            topic="experiment",
+            action=table["action"].to_numpy(object),
+            gain=table["money"].to_numpy(),
+            lower=np.minimum(table["low"], table["money"]).to_numpy(),
+            upper=np.maximum(table["high"], table["money"]).to_numpy(),
+            p_better=table["better"].to_numpy(),
+            reason=table["reason"].to_numpy(object),
+            period="as many units as the test had",
+            baseline="the control for everyone",
+        )
+    )
+    shown = table[["subject", "control", "difference", "lower", "upper", "p", "action"]]
+    section.tables.append(("Treatment less control, 95 % intervals", shown))
+    stopped = table.loc[table["action"] == "stop", "subject"].tolist()
+    if stopped:
+        before = review.answers["What do I stop?"]
+        more = f"The test arm that does harm: {', '.join(stopped)}."
+        review.answers["What do I stop?"] = more if before.startswith("Nothing") else f"{before} {more}"
