@@ -145,8 +145,12 @@ def _show(section: Section, fit: Any, table: pd.DataFrame) -> None:
     known = table[table["feasible"]]
     section.lead.append(
         f"{len(known):,} of {len(table):,} SKUs have enough prices to estimate; {int(table['proven'].sum()):,} are proven to "
-        f"answer to price. Common mean {float(fit.common_mean):.2f}, spread between SKUs {float(fit.common_sd):.2f}."
+        "answer to price."
     )
+    if fit.common_mean is not None:
+        section.lead[-1] += f" Common mean {fit.common_mean:.2f}, spread between SKUs {fit.common_sd:.2f}."
+    if known.empty:
+        return
     shown = known.sort_values("gain", ascending=False).reset_index()
     shown = shown[["sku", "price", "units", "elasticity", "error", "shrunken", "prices", "action", "gain"]]
     shown.columns = ["SKU", "price", "units a week", "elasticity", "error", "shrunken", "prices seen", "action", "gain"]

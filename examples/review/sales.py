@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
 from ecomops import inventory
 from review.drawing import axes
@@ -34,8 +33,9 @@ def analyse(review: Review, progress: Progress) -> None:
     section = Section("sales", "Sales")
     section.tables.append(("Totals", _totals(review)))
     section.tables.append(("What was found in the order lines", _cleaning(review)))
-    weekly = lines.groupby(lines["day"] - pd.to_timedelta(lines["day"].dt.dayofweek, unit="D"))["revenue"].sum()
-    section.figures.append(("Revenue by week", lambda: _course(weekly)))
+    weekly = lines.groupby(lines["day"] - pd.to_timedelta(lines["day"].dt.day_of_week, unit="D"))["revenue"].sum()
+    if len(weekly) > 1:
+        section.figures.append(("Revenue by week", lambda: _course(weekly)))
     section.tables.append(("SKUs by class of revenue (A: the first 80 %, B: to 95 %)", _classes(lines)))
     review.sections.append(section)
 
@@ -73,9 +73,8 @@ def _course(weekly: pd.Series) -> Any:
     ax.set_ylabel("revenue a week")
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     ax.margins(x=0.01)
-    months = AutoDateLocator(maxticks=8)
-    ax.xaxis.set_major_locator(months)
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(months))
+    marked = weekly.index[:: max(1, -(-len(weekly) // 8))]
+    ax.set_xticks(marked.to_numpy(), [f"{day.day} {day:%b %y}" for day in marked])
     whole = weekly.iloc[:-1]
     if len(whole):
         ax.axhline(float(np.mean(whole)), color="0.6", linewidth=0.8, linestyle="--")
