@@ -158,7 +158,9 @@ def test_what_is_assumed_is_listed_with_its_option(tmp_path: Path, shop: tuple[P
     for option in ("--lead-time", "--review-days", "--service", "--margin", "--winback-rate", "--contact-cost"):
         assert option in options
     # An option that is named has to exist.
-    for option in re.findall(r"--[a-z-]+", options + " ".join(row["replace_with"] for row in shop[1]["assumptions"])):
+    for option in re.findall(
+        r"--[a-z-]+", options + " " + " ".join(row["replace_with"] for row in shop[1]["assumptions"])
+    ):
         assert option in Path(EXAMPLES / "store_review.py").read_text(encoding="utf-8")
 
 
