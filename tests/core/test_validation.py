@@ -189,7 +189,7 @@ def test_arguments_are_a_model_with_descriptions() -> None:
     assert body.call() == price(Flat(rate=4), units=[1, 2])
     assert model.model_validate_json(body.model_dump_json()) == body
     assert pickle.loads(pickle.dumps(body)) == body
-    with pytest.raises(InputError, match="PriceArguments: rate.rate must be > 0, got -4.0"):
+    with pytest.raises(InputError, match="price: rate.rate must be > 0, got -4.0"):
         model.model_validate_json('{"rate": {"kind": "Flat", "rate": -4}, "units": 1}')
 
 

@@ -60,6 +60,7 @@ class Model(BaseModel):
     )
     __slots__ = ("_labels",)
     __cores__: ClassVar[dict[str, int]] = {}
+    __shown__: ClassVar[str] = "Model"
 
     if TYPE_CHECKING:
         _labels: ClassVar[Any]
@@ -70,7 +71,7 @@ class Model(BaseModel):
             try:
                 super().__init__(**data)
             except ValidationError as error:
-                raise InputError(explain(error, type(self).__name__)) from None
+                raise InputError(explain(error, type(self).__shown__)) from None
             cores = type(self).__cores__
             sources = [value for name, value in data.items() if name in cores or isinstance(value, Model)]
             labels = common_labels(sources, type(self).__name__) if sources else None
@@ -84,6 +85,7 @@ class Model(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Note which fields broadcast, and show annotations in the signature as they were written."""
+        cls.__shown__ = cls.__name__
         cls.__cores__ = {
             name: core for name, field in cls.model_fields.items() if (core := core_of(field.metadata)) is not None
         }
@@ -117,7 +119,7 @@ class Model(BaseModel):
         try:
             return super().model_validate(obj, **options)
         except ValidationError as error:
-            raise InputError(explain(error, cls.__name__)) from None
+            raise InputError(explain(error, cls.__shown__)) from None
 
     @classmethod
     def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
@@ -125,7 +127,7 @@ class Model(BaseModel):
         try:
             return super().model_validate_json(json_data, **options)
         except ValidationError as error:
-            raise InputError(explain(error, cls.__name__)) from None
+            raise InputError(explain(error, cls.__shown__)) from None
 
     def model_post_init(self, context: Any, /) -> None:  # noqa: ARG002 - pydantic's signature
         """Let the batches of all fields broadcast, or refuse them."""

@@ -213,6 +213,8 @@ def _arguments(function: Callable[..., Any]) -> type[Arguments]:
     first_line = (function.__doc__ or "").strip().split("\n")[0]
     made = create_model(title, __base__=Arguments, __doc__=first_line, __module__=function.__module__, **fields)
     made.__function__ = function
+    # Its messages name the function, as a direct call does.
+    made.__shown__ = function.__name__
     return made
 
 
