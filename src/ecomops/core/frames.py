@@ -287,7 +287,7 @@ def _times(series: Any, argument: str, zone: str | None) -> Any:
             f"{argument} must not be missing, got {int(missing.sum())} missing value(s), the first in row {int(missing.argmax())};"
             " drop or fill those rows"
         )
-    if kind != nw.Date and kind.time_zone is not None:
+    if isinstance(kind, nw.Datetime) and kind.time_zone is not None:
         series = series.dt.convert_time_zone(zone) if zone is not None else series
         series = series.dt.replace_time_zone(None)
     if kind == nw.Date:

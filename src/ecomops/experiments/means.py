@@ -80,15 +80,15 @@ def difference(
         raise InputError(f"treatment must be another arm than control, got {treatment!r} for both")
     one, other = _level(moments, treatment, metric, "treatment"), _level(moments, control, metric, "control")
     (mean_t, var_t, n_t), (mean_c, var_c, n_c) = one, other
+    freedom = n_t + n_c - 2.0
     if variance == "pooled":
-        freedom = n_t + n_c - 2.0
         pooled = ((n_t - 1.0) * var_t + (n_c - 1.0) * var_c) / freedom
         var_t = var_c = pooled
     error_t, error_c = var_t / n_t, var_c / n_c
     total = error_t + error_c
     if variance == "welch":
         spread = error_t * error_t / (n_t - 1.0) + error_c * error_c / (n_c - 1.0)
-        freedom = total * total / spread if spread > 0 else n_t + n_c - 2.0
+        freedom = total * total / spread if spread > 0 else freedom
     elif variance == "normal":
         freedom = np.inf
     return Estimate(

@@ -97,7 +97,7 @@ def _whole(exposed: Demand) -> Any:
     return False
 
 
-def _normal_one(target: Any, order_quantity: Any, mean: Any, sd: Any) -> Any:  # noqa: ARG001 - the same call as _normal_both
+def _normal_one(target: Any, order_quantity: Any, mean: Any, sd: Any) -> Any:
     target, mean, sd = np.broadcast_arrays(target, mean, sd)
     random = sd > 0
     factor = inverse_normal_losses(target / np.where(random, sd, 1.0))

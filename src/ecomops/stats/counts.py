@@ -31,26 +31,26 @@ class _Counted(Distribution):
     A kernel of partial moments is asked at whole k: above, E[C(D - k, order); D >= k]; below, P(D < k) or E[(k - D)+].
     """
 
-    def _cdf(self, x: Any) -> Any:
+    def _cdf(self: Any, x: Any) -> Any:
         def kernel(level: Any, mean: Any, variance: Any) -> Any:
             return _below(np.floor(level) + 1.0, mean, variance, 0)
 
         return in_chunks(kernel, x, self.mean, self.variance)
 
-    def _sf(self, x: Any) -> Any:
+    def _sf(self: Any, x: Any) -> Any:
         def kernel(level: Any, mean: Any, variance: Any) -> Any:
             return _above(np.floor(level) + 1.0, mean, variance, 0)
 
         return in_chunks(kernel, x, self.mean, self.variance)
 
-    def _quantile(self, probability: Any, rest: Any) -> Any:
+    def _quantile(self: Any, probability: Any, rest: Any) -> Any:
         return in_chunks(_quantiles, probability, rest, self.mean, self.variance)
 
-    def _losses(self, level: Any) -> tuple[Any, Any]:
+    def _losses(self: Any, level: Any) -> tuple[Any, Any]:
         lost, left = in_chunks(_losses, level, self.mean, self.variance)
         return lost, left
 
-    def _second_loss(self, level: Any) -> Any:
+    def _second_loss(self: Any, level: Any) -> Any:
         return in_chunks(_second_losses, level, self.mean, self.variance)
 
 

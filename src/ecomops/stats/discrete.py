@@ -101,7 +101,7 @@ class Discrete(_Listed):
     def _average(self, values: Any) -> Any:
         return (self.probabilities * values).sum(axis=-1)
 
-    def _quantile(self, probability: Any, rest: Any) -> Any:
+    def _quantile(self, probability: Any, rest: Any) -> Any:  # noqa: ARG002 - the tail as a number helps laws with one
         cumulated = self.probabilities.cumsum(axis=-1)
         level = np.asarray(probability) * (1.0 - FRACTILE_GUARD)
         if self.probabilities.ndim == 1:
@@ -139,7 +139,7 @@ class Empirical(_Listed):
     def _average(self, values: Any) -> Any:
         return values.mean(axis=-1)
 
-    def _quantile(self, probability: Any, rest: Any) -> Any:
+    def _quantile(self, probability: Any, rest: Any) -> Any:  # noqa: ARG002 - the tail as a number helps laws with one
         ordered = np.sort(self.samples, axis=-1)
         size = ordered.shape[-1]
         place = np.ceil(np.asarray(probability) * size * (1.0 - FRACTILE_GUARD)).astype(np.intp) - 1

@@ -62,6 +62,7 @@ def poisson_regressions(
     coefficients[:, 0] = np.log(np.where(usable, total / np.maximum(present, 1.0), 1.0))
     outer = rows[:, :, None] * rows[:, None, :]
     active = usable.copy()
+    step = np.zeros((groups, size))
     for _ in range(MAX_STEPS):
         mean = np.exp(np.clip(np.einsum("ij,ij->i", rows, coefficients[group]), -700.0, 50.0))
         gradient = _per_group(rows * (counts - mean)[:, None], starts, filled)

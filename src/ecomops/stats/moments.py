@@ -303,7 +303,8 @@ class MomentsByArm(Model):
         names = self.arms.tolist()
         if arm not in names:
             raise InputError(f"MomentsByArm: arm must be one of {names}, got {arm!r}")
-        return self.moments[names.index(arm)]
+        found: Moments = self.moments[names.index(arm)]
+        return found
 
     def __add__(self, other: object) -> MomentsByArm:
         """Join disjoint sets of units arm by arm; an arm that only one side has is kept."""

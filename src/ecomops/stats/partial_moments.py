@@ -22,7 +22,7 @@ FAR_SDS = 2.5
 Flat = NDArray[np.float64]
 
 
-def lower_gamma(shape: Any, x: Any, order: int) -> Flat:
+def lower_gamma(shape: Any, x: Any, order: int) -> Any:
     """Return E[((x - G)+)^order] / order! of a unit gamma G with this shape > 0; order 0 is P(G <= x).
 
     Order 1 with shape k and x = m is the Poisson loss E[(N - k)+] at mean m.
@@ -46,7 +46,7 @@ def lower_gamma(shape: Any, x: Any, order: int) -> Flat:
     return answer
 
 
-def _lower_far(a: Flat, x: Flat, order: int) -> Flat:
+def _lower_far(a: Flat, x: Flat, order: int) -> Any:
     offset = a + LEVELS - x
     ratio = 2.0 * x / (offset + np.sqrt(offset * offset + 4.0 * (LEVELS + 1) * x))
     product = a / x * poisson_pmf(a, x)
@@ -57,7 +57,7 @@ def _lower_far(a: Flat, x: Flat, order: int) -> Flat:
     return product
 
 
-def upper_gamma(shape: Any, x: Any, order: int) -> Flat:
+def upper_gamma(shape: Any, x: Any, order: int) -> Any:
     """Return E[((G - x)+)^order] / order! of a unit gamma G with this shape > 0, x >= 0; order 0 is P(G > x).
 
     Order 1 with shape k and x = m is E[(k - N)+] of a Poisson N with mean m.
@@ -85,7 +85,7 @@ def upper_gamma(shape: Any, x: Any, order: int) -> Flat:
     return answer
 
 
-def _upper_far(a: Flat, x: Flat, order: int) -> Flat:
+def _upper_far(a: Flat, x: Flat, order: int) -> Any:
     raised = a + order
     offset = x - raised - 1.0
     ratio = 2.0 / (offset + 2.0 * (LEVELS + 1) + np.sqrt(offset * offset + 4.0 * (LEVELS + 1) * (x - 1.0)))
@@ -97,7 +97,7 @@ def _upper_far(a: Flat, x: Flat, order: int) -> Flat:
     return product
 
 
-def upper_negative_binomial(k: Any, size: Any, p: Any, q: Any, order: int) -> Flat:
+def upper_negative_binomial(k: Any, size: Any, p: Any, q: Any, order: int) -> Any:
     """Return E[C(N - k, order); N >= k] of a negative binomial N, k >= 1; order 0 is P(N >= k), 1 is E[(N - k)+].
 
     Notes
@@ -126,7 +126,7 @@ def upper_negative_binomial(k: Any, size: Any, p: Any, q: Any, order: int) -> Fl
     return answer
 
 
-def _binomial_far(k: Flat, size: Flat, p: Flat, q: Flat, order: int) -> Flat:
+def _binomial_far(k: Flat, size: Flat, p: Flat, q: Flat, order: int) -> Any:
     """Climb from T_0 by T_{n+1} / T_n = f(k+n+1) / f(k+n) / p * F(n+2, b; c+1; w) / F(n+1, b; c; w), w = -q / p.
 
     The ratio of hypergeometric functions, b = 1 - size and c = k + n + 1, is Gauss's continued fraction.
@@ -149,7 +149,7 @@ def _binomial_far(k: Flat, size: Flat, p: Flat, q: Flat, order: int) -> Flat:
     return answer
 
 
-def lower_negative_binomial(k: Any, size: Any, p: Any, q: Any, order: int) -> Flat:
+def lower_negative_binomial(k: Any, size: Any, p: Any, q: Any, order: int) -> Any:
     """Return P(N < k) (order 0) or E[(k - N)+] (order 1) of a negative binomial N, k >= 1."""
     k, size, p, q = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in (k, size, p, q)))
     below = special.betainc(size, k, p)

@@ -149,13 +149,14 @@ def inverse_normal_losses(target: Flat) -> Flat:
     answer = np.empty_like(target)
     upper = target < LOSS_AT_ZERO
     if upper.all():
-        return _inverse_upper(target)
+        answer[:] = _inverse_upper(target)
+        return answer
     answer[upper] = _inverse_upper(target[upper])
     answer[~upper] = -_inverse_lower(target[~upper])
     return answer
 
 
-def _inverse_upper(target: Flat) -> Flat:
+def _inverse_upper(target: Flat) -> Any:
     """Halley on log L for z >= 0: with m and a = 1 - z m, L'/L = -m / a and L''/L = 1 / a, so no density is needed."""
     goal = np.log(target)
     z = _schneider(goal)
@@ -176,7 +177,7 @@ def _inverse_upper(target: Flat) -> Flat:
     return z
 
 
-def _schneider(log_target: Flat) -> Flat:
+def _schneider(log_target: Flat) -> Any:
     """Return a first guess of the inverse loss (Silver, Pyke & Thomas, 4th ed., appendix), and its limit far out."""
     square = np.log(25.0) - 2.0 * log_target
     s = np.sqrt(square)
