@@ -81,5 +81,5 @@ def write_reference(app: Any) -> None:
 
 
 def setup(app: Any) -> None:
-    """Write the reference before autosummary looks for it."""
-    app.connect("builder-inited", write_reference, priority=100)
+    """Write the reference before Sphinx looks which pages there are."""
+    write_reference(app)
