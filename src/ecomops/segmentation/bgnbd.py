@@ -405,18 +405,25 @@ def simulate_purchases(
 class _Kernel:
     """Log-likelihood and gradient in log-parameters over weighted unique rows, ages in units of ``scale``.
 
-    The frequency is a whole number, so everything that depends on it alone is tabulated once per evaluation.
+    What depends on the frequency alone, a whole number, or on the age alone is tabulated once per evaluation; only the
+    chance to have dropped out after the last purchase needs every row, and only those where that can have happened.
     """
 
     def __init__(self, counts: PurchaseCounts, scale: float, *, modified: bool) -> None:
-        self.x = counts.frequency.astype(np.intp)
-        self.last, self.age = counts.age_at_last_purchase / scale, counts.age / scale
-        self.weight = np.asarray(counts.customers)
+        frequency, weight = counts.frequency.astype(np.intp), np.asarray(counts.customers)
         self.shift = 1.0 if modified else 0.0
-        self.can_die = np.ones(self.x.size, dtype=bool) if modified else self.x > 0
-        self.numbers = np.arange(int(self.x.max()) + 1, dtype=np.float64)
-        self.per_number = np.bincount(self.x, weights=self.weight, minlength=self.numbers.size)
-        self.offset = -float(self.weight @ (self.x * np.log(scale)))
+        self.numbers = np.arange(int(frequency.max()) + 1, dtype=np.float64)
+        self.per_number = np.bincount(frequency, weights=weight, minlength=self.numbers.size)
+        ages, place = np.unique(counts.age / scale, return_inverse=True)
+        self.ages = ages
+        self.at_age = np.bincount(place, weights=weight)
+        self.purchases_at_age = np.bincount(place, weights=weight * frequency)
+        rows = frequency >= 0 if modified else frequency > 0
+        self.x, self.weight = frequency[rows], weight[rows]
+        self.x_real = self.x.astype(np.float64)
+        self.last, self.age = counts.age_at_last_purchase[rows] / scale, counts.age[rows] / scale
+        self.since = self.age - self.last
+        self.offset = -float(weight @ frequency) * np.log(scale)
 
     def __call__(self, log_parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         with np.errstate(all="ignore"):
@@ -424,29 +431,29 @@ class _Kernel:
 
     def _evaluate(self, p: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         r, alpha, a, b = p
-        k, w, x = self.numbers, self.weight, self.x
-        b_x = b + k - 1.0 + self.shift
-        log_age, log_last = np.log(alpha + self.age), np.log(alpha + self.last)
-        gap = log_age - log_last
-        odds = np.where(self.can_die, np.log(a) - np.log(np.maximum(b_x, 1e-300))[x] + (r + x) * gap, -np.inf)
-        dead = special.expit(odds)
-        table = (
-            special.gammaln(r + k) - special.gammaln(r) + r * np.log(alpha)
-            + special.gammaln(a + b) + special.gammaln(b + k + self.shift)
-            - special.gammaln(b) - special.gammaln(a + b + k + self.shift)
-        )  # fmt: skip
-        value = self.per_number @ table + w @ (np.logaddexp(0.0, odds) - (r + x) * log_age) + self.offset
-        psi_ab = special.psi(a + b) - special.psi(a + b + k + self.shift)
-        dr = self.per_number @ (special.psi(r + k) - special.psi(r) + np.log(alpha)) + w @ (dead * gap - log_age)
-        dalpha = w @ (
-            r / alpha
-            - (r + x) / (alpha + self.age)
-            + dead * (r + x) * (1 / (alpha + self.age) - 1 / (alpha + self.last))
-        )
-        dead_at = np.bincount(x, weights=w * dead, minlength=k.size)
-        da = self.per_number @ psi_ab + dead_at.sum() / a
-        db = self.per_number @ (psi_ab + special.psi(b + k + self.shift) - special.psi(b))
-        db -= (dead_at[dead_at > 0] / b_x[dead_at > 0]).sum()
+        k, w, n = self.numbers, self.weight, self.per_number
+        b_x = np.maximum(b + k - 1.0 + self.shift, 1e-300)
+        a_b_k, b_k = a + b + k + self.shift, b + k + self.shift
+        inverse = 1.0 / (alpha + self.last)
+        gap = np.log1p(self.since * inverse)
+        r_x = r + self.x_real
+        odds = (np.log(a) - np.log(b_x))[self.x] + r_x * gap
+        small = np.exp(-np.abs(odds))
+        dead = np.where(odds > 0, 1.0, small) / (1.0 + small)
+        either = w @ (np.log1p(small) + np.maximum(odds, 0.0))
+        table = special.gammaln(r + k) + special.gammaln(b_k) - special.gammaln(a_b_k)
+        whole = n.sum()
+        constant = special.gammaln(a + b) - special.gammaln(b) - special.gammaln(r) + r * np.log(alpha)
+        log_age, events = np.log(alpha + self.ages), r * self.at_age + self.purchases_at_age
+        value = n @ table + whole * constant + either - events @ log_age + self.offset
+        w_dead = w * dead
+        psi_ab = whole * special.psi(a + b) - n @ special.psi(a_b_k)
+        dead_at = np.bincount(self.x, weights=w_dead, minlength=k.size)
+        dr = n @ special.psi(r + k) + whole * (np.log(alpha) - special.psi(r)) + w_dead @ gap - self.at_age @ log_age
+        dalpha = whole * r / alpha - events @ (1.0 / (alpha + self.ages))
+        dalpha -= w_dead @ (r_x * self.since * inverse / (alpha + self.age))
+        da = psi_ab + dead_at.sum() / a
+        db = psi_ab + n @ special.psi(b_k) - whole * special.psi(b) - dead_at @ (1.0 / b_x)
         return float(value), np.array([dr, dalpha, da, db]) * p
 
 
