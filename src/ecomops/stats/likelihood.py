@@ -148,7 +148,8 @@ def _updated(curve: NDArray[np.float64], step: NDArray[np.float64], change: NDAr
     scale = float(missed @ step)
     if abs(scale) <= 1e-8 * float(np.linalg.norm(missed) * np.linalg.norm(step)):
         return curve
-    return curve + np.outer(missed, missed) / scale
+    better: NDArray[np.float64] = curve + np.outer(missed, missed) / scale
+    return better
 
 
 def _step(curve: NDArray[np.float64], slope: NDArray[np.float64], damping: float) -> Any:
