@@ -21,7 +21,8 @@ from ecomops.experiments.means import Ratio, difference
 from ecomops.experiments.proportions import ProportionComparison, compare_proportions
 from ecomops.experiments.simulation import ExperimentRows, simulate_experiment
 from ecomops.stats.estimate import Estimate, Interval, TestResult
-from ecomops.stats.moments import Moments, MomentsByArm, ValueCounts
+from ecomops.stats.moments import Moments, MomentsByArm
+from ecomops.stats.value_counts import ValueCounts
 
 __all__ = [
     "Design",

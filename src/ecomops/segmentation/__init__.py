@@ -1,8 +1,9 @@
 """Who the customers are and what they are worth.
 
-Rooms: purchases (`CustomerState`, `customer_summary`, `PurchaseCounts`, `SpendCounts`), rfm (`rfm_scores`, `rfm_segments`),
-bgnbd (`fit_bg_nbd`, `fit_mbg_nbd`, `probability_alive`, `expected_purchases`, `simulate_purchases`), spend
-(`fit_gamma_gamma`, `expected_spend`), lifetime value (`customer_lifetime_value`) and retention (`retention_table`).
+Rooms: customer state (`CustomerState`), purchases (`customer_summary`), purchase counts (`PurchaseCounts`, `SpendCounts`),
+rfm (`rfm_scores`, `rfm_segments`), bgnbd (`fit_bg_nbd`, `fit_mbg_nbd`), predictions (`probability_alive`,
+`expected_purchases`), histories (`simulate_purchases`), spend (`fit_gamma_gamma`, `expected_spend`), lifetime value
+(`customer_lifetime_value`) and retention (`retention_table`).
 """
 
 from __future__ import annotations
@@ -12,24 +13,17 @@ from ecomops.segmentation.bgnbd import (
     BgNbdFit,
     MbgNbd,
     MbgNbdFit,
-    PurchaseLog,
     PurchaseModel,
-    expected_purchases,
-    expected_purchases_new,
     fit_bg_nbd,
     fit_mbg_nbd,
     log_likelihood,
-    probability_alive,
-    simulate_purchases,
 )
+from ecomops.segmentation.customer_state import CustomerState
+from ecomops.segmentation.histories import PurchaseLog, simulate_purchases
 from ecomops.segmentation.lifetime_value import LifetimeValue, customer_lifetime_value
-from ecomops.segmentation.purchases import (
-    CustomerState,
-    CustomerSummary,
-    PurchaseCounts,
-    SpendCounts,
-    customer_summary,
-)
+from ecomops.segmentation.predictions import expected_purchases, expected_purchases_new, probability_alive
+from ecomops.segmentation.purchase_counts import PurchaseCounts, SpendCounts
+from ecomops.segmentation.purchases import CustomerSummary, customer_summary
 from ecomops.segmentation.retention import RetentionTable, retention_table
 from ecomops.segmentation.rfm import (
     Quantiles,

@@ -19,7 +19,8 @@ from ecomops.core import (
     Text,
     validated,
 )
-from ecomops.segmentation.bgnbd import PurchaseModel, conditional_expectation, expected_purchases, probability_alive
+from ecomops.segmentation.bgnbd import PurchaseModel
+from ecomops.segmentation.predictions import conditional_expectation, expected_purchases, probability_alive
 from ecomops.segmentation.purchases import CustomerSummary
 from ecomops.segmentation.spend import GammaGamma, expected_spend
 

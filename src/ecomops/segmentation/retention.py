@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from ecomops.core import Array, Floats, InputError, Labels, Model, PositiveWhole, Text, Vector, Whole, validated
-from ecomops.segmentation.purchases import CustomerState
+from ecomops.segmentation.customer_state import CustomerState
 
 Kind = Literal["classic", "rolling", "cumulative"]
 

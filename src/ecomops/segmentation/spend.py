@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ecomops.core import Flag, InputError, Labels, Model, NumOrNan, PositiveReal, Rng, Vector, validated
-from ecomops.segmentation.purchases import CustomerSummary, SpendCounts
+from ecomops.segmentation.purchase_counts import SpendCounts
+from ecomops.segmentation.purchases import CustomerSummary
 from ecomops.stats.likelihood import GRADIENT_LIMIT, Fit, describe, maximise
 
 NAMES = ("p", "q", "v")
@@ -95,7 +96,7 @@ def fit_gamma_gamma(counts: SpendCounts) -> GammaGammaFit:
     spend = counts.mean_spend[kept]
     if np.ptp(spend) <= 1e-12 * spend.max():
         raise InputError("counts.mean_spend must differ between customers; the model cannot be fitted")
-    scale = float(counts.customers @ counts.mean_spend) / weight
+    scale = float(np.sum(counts.customers * counts.mean_spend)) / weight
     kernel = _Kernel(counts.frequency[kept], spend / scale, counts.customers[kept], scale)
     best = maximise(kernel, np.log(STARTS[0]), weight)
     for start in STARTS[1:]:

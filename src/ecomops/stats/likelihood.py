@@ -138,7 +138,7 @@ def hessian(function: Function, point: NDArray[np.float64]) -> NDArray[np.float6
 def _rough_hessian(function: Function, point: NDArray[np.float64], slope: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the Hessian by one-sided differences: half the evaluations, exact enough to step by."""
     shifts = np.eye(point.size) * DIFFERENCE
-    rows = np.array([(function(point + shift)[1] - slope) / DIFFERENCE for shift in shifts])
+    rows: NDArray[np.float64] = np.array([(function(point + shift)[1] - slope) / DIFFERENCE for shift in shifts])
     return (rows + rows.T) / 2
 
 

@@ -1,4 +1,4 @@
-"""`Moments` and `ValueCounts`: rows become a small statistic that merges exactly and feeds every test."""
+"""`Moments`: rows become means and co-moments that merge exactly and feed every test of means."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pydantic import model_validator
 
 from ecomops.core import (
     Array,
-    Column,
-    CountColumn,
     Floats,
     Frame,
     InputError,
@@ -22,9 +20,9 @@ from ecomops.core import (
     Text,
     Vector,
     check,
-    frames,
     validated,
 )
+from ecomops.stats.comoments import by_arm, centred
 
 CONDITION_LIMIT = 1e-6
 
@@ -84,8 +82,8 @@ class Moments(Model):
         rows = values[:, None] if values.ndim == 1 else values
         if rows.shape[1] != len(columns):
             raise InputError(f"columns must name {rows.shape[1]} column(s), got {len(columns)}")
-        means, comoments = centred(rows)
-        return cls(columns=columns, n=float(len(rows)), means=means, comoments=comoments)
+        n, means, comoments = centred(rows)
+        return cls(columns=columns, n=n, means=means, comoments=comoments)
 
     @classmethod
     @validated
@@ -167,17 +165,10 @@ class Moments(Model):
         >>> Moments.from_frame(frame, by="arm", columns=("spend",))["b"].mean("spend")
         4.0
         """
-        _check_columns(columns)
-        if unit is not None or frames.is_eager(frame):
-            return _from_numpy(frame, by, columns, unit)
-        sums = frames.moment_sums(frame, by, columns)
-        order = np.argsort(sums["key"], kind="stable")
+        arms, sums = by_arm(frame, by, columns, unit)
         return MomentsByArm(
-            arms=_arm_names(sums["key"][order]),
-            moments=tuple(
-                cls(columns=columns, n=sums["n"][i], means=sums["means"][i], comoments=_psd(sums["comoments"][i]))
-                for i in order
-            ),
+            arms=arms,
+            moments=tuple(cls(columns=columns, n=n, means=means, comoments=comoments) for n, means, comoments in sums),
         )
 
     @validated
@@ -317,121 +308,3 @@ class MomentsByArm(Model):
         names = sorted({*mine, *theirs})
         joined = tuple(mine[n] + theirs[n] if n in mine and n in theirs else {**theirs, **mine}[n] for n in names)
         return MomentsByArm(arms=names, moments=joined)
-
-
-class ValueCounts(Model):
-    """How many units took each value: what moments cannot feed (quantiles, ranks, empirical demand).
-
-    Examples
-    --------
-    >>> counts = ValueCounts.from_arrays([3, 1, 3, 0])
-    >>> counts.value.tolist(), counts.count.tolist()
-    ([0.0, 1.0, 3.0], [1.0, 1.0, 2.0])
-    """
-
-    value: Column
-    """Distinct values in ascending order, shape (k,)."""
-    count: CountColumn
-    """Units with each value, shape (k,)."""
-
-    @classmethod
-    @validated
-    def from_arrays(cls, values: Num) -> ValueCounts:
-        """Count the values of an array.
-
-        Parameters
-        ----------
-        values : array, shape (n,)
-            One value a unit.
-
-        Returns
-        -------
-        ValueCounts
-            The statistic.
-
-        Examples
-        --------
-        >>> ValueCounts.from_arrays([2, 2]).count.tolist()
-        [2.0]
-        """
-        value, count = np.unique(values, return_counts=True)
-        return cls(value=value, count=count)
-
-    def __add__(self, other: ValueCounts) -> ValueCounts:
-        """Join two disjoint sets of units."""
-        if not isinstance(other, ValueCounts):
-            return NotImplemented
-        value, place = np.unique(np.concatenate([self.value, other.value]), return_inverse=True)
-        return ValueCounts(value=value, count=np.bincount(place, weights=np.concatenate([self.count, other.count])))
-
-
-def centred(rows: Any) -> tuple[Any, Any]:
-    """Return means and centred co-moments of the rows, in two passes."""
-    means = rows.mean(axis=0)
-    gaps = rows - means
-    # The mean of the gaps is rounding; taking it out again keeps the last digits.
-    rest = gaps.mean(axis=0)
-    comoments = gaps.T @ gaps - len(rows) * np.outer(rest, rest)
-    return means + rest, _psd(comoments)
-
-
-def _psd(comoments: Any) -> Any:
-    """Keep the diagonal from falling below zero by rounding."""
-    answer = np.array(comoments)
-    np.fill_diagonal(answer, np.maximum(np.diagonal(answer), 0.0))
-    return answer
-
-
-def _check_columns(columns: tuple[str, ...]) -> None:
-    if not columns:
-        raise InputError("columns must name at least one column, got none")
-    if len(set(columns)) < len(columns):
-        raise InputError(f"columns must not repeat, got {columns}")
-
-
-def _arm_names(keys: Any) -> Any:
-    return keys.astype(np.int64) if keys.dtype.kind in "bi" else keys
-
-
-def _from_numpy(frame: Any, by: str, columns: tuple[str, ...], unit: str | None) -> MomentsByArm:
-    names = {"by": by, **{f"columns[{place}]": column for place, column in enumerate(columns)}}
-    if unit is not None:
-        names["unit"] = unit
-    data = frames.read(frame, names)
-    for argument, values in data.items():
-        if argument.startswith("columns") and values.dtype.kind not in "iufb":
-            raise InputError(f"{argument} must be numbers, got text in column {names[argument]!r}")
-    if not data["by"].size:
-        raise InputError("frame has no rows")
-    codes, arms = frames.factorize(data["by"])
-    if arms.dtype.kind == "f":
-        raise InputError(f"by must be text or whole numbers, got numbers with decimals in column {by!r}")
-    rows = np.column_stack([data[f"columns[{place}]"].astype(np.float64) for place in range(len(columns))])
-    if unit is not None:
-        codes, rows = _per_unit(codes, rows, frames.factorize(data["unit"])[0])
-    order = np.argsort(codes, kind="stable")
-    bounds = np.searchsorted(codes[order], np.arange(arms.size + 1))
-    parts = [rows[order[start:stop]] for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
-    moments = []
-    for part in parts:
-        means, comoments = centred(part)
-        moments.append(Moments(columns=columns, n=float(len(part)), means=means, comoments=comoments))
-    return MomentsByArm(arms=_arm_names(arms), moments=tuple(moments))
-
-
-def _per_unit(codes: Any, rows: Any, units: Any) -> tuple[Any, Any]:
-    """Sum rows to one a unit, refusing units that were seen in two arms."""
-    size = int(units.max()) + 1
-    least = np.full(size, codes.max() + 1)
-    most = np.full(size, -1)
-    np.minimum.at(least, units, codes)
-    np.maximum.at(most, units, codes)
-    torn = int((least != most).sum())
-    if torn:
-        raise InputError(
-            f"unit must be in one arm, got {torn} unit(s) seen in two or more of {size}; drop them and check the assignment"
-        )
-    summed = np.column_stack(
-        [np.bincount(units, weights=rows[:, column], minlength=size) for column in range(rows.shape[1])]
-    )
-    return least, summed

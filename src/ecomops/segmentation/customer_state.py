@@ -1,0 +1,191 @@
+"""`CustomerState`: what each customer did on each day, which merges over any split of the rows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
+
+from ecomops.core import (
+    Array,
+    Column,
+    CountColumn,
+    Floats,
+    Frame,
+    InputError,
+    Labels,
+    Model,
+    Num,
+    Text,
+    check,
+    frames,
+    validated,
+)
+
+Days = Annotated[Array | Any, Floats(column=True, whole=True)]
+EPOCH = np.datetime64("1970-01-01", "D")
+
+
+class CustomerState(Model):
+    """What each customer did on each day: the keyed state that every customer statistic comes from.
+
+    ``a + b`` joins any split of the rows: one entry a customer and day, so a day whose rows lie in two parts still counts
+    as one day. Customers and days are sorted.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> orders = pd.DataFrame(
+    ...     {
+    ...         "who": ["a", "a", "b"],
+    ...         "when": pd.to_datetime(["2026-01-01", "2026-01-09", "2026-01-03"]),
+    ...         "paid": [10.0, 20.0, 5.0],
+    ...     }
+    ... )
+    >>> state = CustomerState.from_frame(orders, customer="who", time="when", spend="paid")
+    >>> (state + state).spend.tolist()
+    [20.0, 40.0, 10.0]
+    """
+
+    customer: Labels
+    """Customer of each entry, shape (m,), sorted."""
+    day: Days
+    """Days since 1970-01-01 of each entry, shape (m,), ascending within a customer."""
+    orders: CountColumn
+    """Rows of the customer on that day, shape (m,)."""
+    spend: Column
+    """Sum of spend on that day, money, shape (m,); 0 where no spend was given."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        sizes = {np.size(self.customer), np.size(self.day), np.size(self.orders), np.size(self.spend)}
+        check(len(sizes) == 1, f"customer, day, orders and spend must be equally long, got lengths {sorted(sizes)}")
+        return self
+
+    @classmethod
+    @validated
+    def from_frame(
+        cls, frame: Frame, *, customer: Text, time: Text, spend: Text | None = None, timezone: Text | None = None
+    ) -> CustomerState:
+        """Return the state of the customers in a frame of orders.
+
+        Parameters
+        ----------
+        frame : data frame
+            One row an order: pandas, Polars (eager or lazy), PyArrow, DuckDB or another frame that narwhals reads.
+            Engines other than pandas and PyArrow group by customer and day themselves.
+        customer : str
+            Column of customer ids (text or whole numbers).
+        time : str
+            Column of dates or times.
+        spend : str, optional
+            Column of money per order.
+        timezone : str, optional
+            The shop's zone, such as "Europe/Paris": zoned times are cut into days there. Their own zone by default.
+
+        Returns
+        -------
+        CustomerState
+            One entry a customer and day.
+
+        Raises
+        ------
+        InputError
+            When a column is missing, holds nulls, or is of the wrong type.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> orders = pd.DataFrame({"who": [7, 7], "when": pd.to_datetime(["2026-01-01", "2026-01-01"])})
+        >>> CustomerState.from_frame(orders, customer="who", time="when").orders.tolist()
+        [2.0]
+        """
+        keys = {"customer": customer, "time": time}
+        sums = {"spend": spend} if spend is not None else {}
+        if frames.is_eager(frame):
+            data = frames.read(frame, {**keys, **sums}, times=("time",), zone=timezone)
+        else:
+            data = frames.counts(frame, keys, sums, day="time", zone=timezone)
+        if "spend" in data and data["spend"].dtype.kind not in "iuf":
+            raise InputError(f"spend must be numbers, got text in column {spend!r}")
+        if data["customer"].dtype.kind not in "iO":
+            raise InputError(
+                f"customer must be text or whole numbers, got column {customer!r} of {data['customer'].dtype}"
+            )
+        rows = data.get("rows", np.ones(data["time"].size, dtype=np.int64))
+        money = data["spend"].astype(np.float64) if "spend" in data else np.zeros(rows.size)
+        return _grouped(data["customer"], day_numbers(data["time"]), rows.astype(np.float64), money)
+
+    @classmethod
+    @validated
+    def from_arrays(cls, customer: Labels, *, day: Days, spend: Num = 0.0) -> CustomerState:
+        """Return the state of the customers in arrays of orders.
+
+        Parameters
+        ----------
+        customer : array of str or int, shape (n,)
+            Customer of each order.
+        day : array, shape (n,)
+            Whole days since any origin, such as 1970-01-01.
+        spend : float or array, shape (n,)
+            Money per order.
+
+        Returns
+        -------
+        CustomerState
+            One entry a customer and day.
+
+        Examples
+        --------
+        >>> CustomerState.from_arrays(["a", "b", "a"], day=[0, 1, 3], spend=[1, 2, 3]).day.tolist()
+        [0.0, 3.0, 1.0]
+        """
+        if np.shape(day) != customer.shape:
+            raise InputError(f"day must have one value a customer, got shape {np.shape(day)} for {customer.size}")
+        if np.size(spend) not in (1, customer.size):
+            raise InputError(f"spend must have one value a customer, got {np.size(spend)} for {customer.size}")
+        money = np.broadcast_to(np.asarray(spend, dtype=np.float64), customer.shape)
+        return _grouped(customer, np.asarray(day).astype(np.int64), np.ones(customer.size), money)
+
+    def __add__(self, other: CustomerState) -> CustomerState:
+        """Join two parts of the rows, split in any way."""
+        if not isinstance(other, CustomerState):
+            return NotImplemented
+        kinds = {self.customer.dtype.kind, other.customer.dtype.kind}
+        if len(kinds) > 1 and self.customer.size and other.customer.size:
+            raise InputError("CustomerState: customer must be text in both parts or whole numbers in both")
+        first, second = (self, other) if self.customer.size else (other, self)
+        return _grouped(
+            np.concatenate([first.customer, second.customer.astype(first.customer.dtype)]),
+            np.concatenate([first.day, second.day]).astype(np.int64),
+            np.concatenate([first.orders, second.orders]),
+            np.concatenate([first.spend, second.spend]),
+        )
+
+
+def _grouped(customer: NDArray[Any], day: NDArray[Any], rows: NDArray[Any], spend: NDArray[Any]) -> CustomerState:
+    """Sum rows to one entry a customer and day, sorted."""
+    if not customer.size:
+        empty = np.zeros(0)
+        return CustomerState(customer=customer, day=empty, orders=empty, spend=empty)
+    codes, names = frames.factorize(customer)
+    first = int(day.min())
+    span = int(day.max()) - first + 1
+    key = codes * span + (day - first)
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    starts = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
+    who, when = np.divmod(key[starts], span)
+    return CustomerState(
+        customer=names[who],
+        day=when + first,
+        orders=np.add.reduceat(rows[order], starts),
+        spend=np.add.reduceat(spend[order], starts),
+    )
+
+
+def day_numbers(times: NDArray[Any]) -> NDArray[np.int64]:
+    """Return whole days since 1970-01-01."""
+    return np.asarray((times.astype("datetime64[D]") - EPOCH).astype(np.int64))

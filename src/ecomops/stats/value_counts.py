@@ -1,0 +1,53 @@
+"""`ValueCounts`: how many units took each value, for what moments cannot feed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ecomops.core import Column, CountColumn, Model, Num, validated
+
+
+class ValueCounts(Model):
+    """How many units took each value: what moments cannot feed (quantiles, ranks, empirical demand).
+
+    Examples
+    --------
+    >>> counts = ValueCounts.from_arrays([3, 1, 3, 0])
+    >>> counts.value.tolist(), counts.count.tolist()
+    ([0.0, 1.0, 3.0], [1.0, 1.0, 2.0])
+    """
+
+    value: Column
+    """Distinct values in ascending order, shape (k,)."""
+    count: CountColumn
+    """Units with each value, shape (k,)."""
+
+    @classmethod
+    @validated
+    def from_arrays(cls, values: Num) -> ValueCounts:
+        """Count the values of an array.
+
+        Parameters
+        ----------
+        values : array, shape (n,)
+            One value a unit.
+
+        Returns
+        -------
+        ValueCounts
+            The statistic.
+
+        Examples
+        --------
+        >>> ValueCounts.from_arrays([2, 2]).count.tolist()
+        [2.0]
+        """
+        value, count = np.unique(values, return_counts=True)
+        return cls(value=value, count=count)
+
+    def __add__(self, other: ValueCounts) -> ValueCounts:
+        """Join two disjoint sets of units."""
+        if not isinstance(other, ValueCounts):
+            return NotImplemented
+        value, place = np.unique(np.concatenate([self.value, other.value]), return_inverse=True)
+        return ValueCounts(value=value, count=np.bincount(place, weights=np.concatenate([self.count, other.count])))
