@@ -8,6 +8,8 @@ import numpy as np
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#7F7F7F"
 """Colours that stay apart for colour-blind readers (Okabe and Ito 2008)."""
+DASHES = ("-", "--", ":", "-.")
+"""Lines that stay apart without colour."""
 
 
 def axes_or_new(ax: Any, *, width: float = 6.4, height: float = 3.6) -> Any:

@@ -1,4 +1,4 @@
-"""Retention by cohort, and the weight of segments."""
+"""Retention by cohort, the weight of segments, and who is still a customer."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ecomops.core import validated
-from ecomops.plot.canvas import BLUE, ORANGE, axes_or_new, row_height
-from ecomops.segmentation import RetentionTable, RfmSegments
+from ecomops.core import Duration, InputError, PositiveReal, PositiveWhole, validated
+from ecomops.plot.canvas import BLUE, DASHES, GREY, ORANGE, axes_or_new, row_height
+from ecomops.segmentation import CustomerSummary, PurchaseModel, RetentionTable, RfmSegments, probability_alive
+
+POINTS = 201
 
 
 @validated
@@ -89,4 +91,72 @@ def segment_plot(segments: RfmSegments, *, ax: Any = None) -> Any:
     ax.set_ylim(order.size - 0.5, -0.5)
     ax.set_xlabel("share")
     ax.legend(frameon=False, loc="lower right")
+    return ax
+
+
+@validated
+def alive_plot(
+    model: PurchaseModel,
+    *,
+    age_at_last_purchase: PositiveReal,
+    horizon: Duration,
+    frequency: tuple[PositiveWhole, ...] = (1, 3, 8),
+    ax: Any = None,
+) -> Any:
+    """Draw how the probability that a customer is still one falls with the time since the last purchase.
+
+    Parameters
+    ----------
+    model : BgNbd or MbgNbd
+        The fitted model, such as ``fit_mbg_nbd(counts).model``.
+    age_at_last_purchase : float
+        Time from the first to the last purchase of the customers that are drawn, in the unit of the model.
+    horizon : Duration
+        How far to draw beyond the last purchase.
+    frequency : tuple of int
+        Repeat purchases in that time, a curve each; at most four.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; new axes by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes; probability over time in the unit of the model.
+
+    Raises
+    ------
+    InputError
+        When there is no frequency, or more than four.
+
+    Examples
+    --------
+    >>> from ecomops.core import Duration
+    >>> from ecomops.segmentation import MbgNbd
+    >>> model = MbgNbd(r=0.525, alpha=6.183, a=0.891, b=1.614, unit="week")
+    >>> ax = alive_plot(model, age_at_last_purchase=26, horizon=Duration(value=52, unit="week"))
+    >>> ax.get_xlabel()
+    'time since the last purchase, weeks'
+    """
+    if not 1 <= len(frequency) <= len(DASHES):
+        raise InputError(f"frequency must hold 1 to {len(DASHES)} numbers, got {len(frequency)}")
+    since = np.linspace(0.0, horizon.to(model.unit), POINTS)
+    ax = axes_or_new(ax)
+    for count, color, dash in zip(frequency, (BLUE, ORANGE, "0.2", GREY), DASHES, strict=False):
+        alike = np.full(POINTS, float(count))
+        history = CustomerSummary(
+            customer=np.arange(POINTS),
+            frequency=alike,
+            age_at_last_purchase=np.full(POINTS, age_at_last_purchase),
+            age=age_at_last_purchase + since,
+            mean_spend=0.0 * alike,
+            orders=alike + 1,
+            spend=0.0 * alike,
+            unit=model.unit,
+            end=0.0,
+        )
+        label = f"{count} repeat purchase" + ("s" if count > 1 else "")
+        ax.plot(since, probability_alive(model, history), color=color, linestyle=dash, linewidth=1.8, label=label)
+    ax.set(xlabel=f"time since the last purchase, {model.unit}s", ylabel="probability of being alive")
+    ax.set(xlim=(0, since[-1]), ylim=(0, 1.02))
+    ax.legend(frameon=False, title=f"in {age_at_last_purchase:g} {model.unit}s")
     return ax
