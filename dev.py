@@ -25,17 +25,17 @@ BIN = "Scripts" if os.name == "nt" else "bin"
 GROUPS = {
     "demo": ["demo"],
     "test": ["test"],
-    "check": ["test", "check", "docs"],
+    "check": ["test", "check", "docs", "services"],
     "docs": ["docs", "demo"],
     "bench": ["bench"],
 }
 
 
-def run(*command: str | Path, **environment: str) -> None:
-    """Run one command in the repository and stop at the first failure."""
+def run(*command: str | Path, where: Path = ROOT, **environment: str) -> None:
+    """Run one command, in the repository unless another folder is named, and stop at the first failure."""
     shown = " ".join(Path(part).name if Path(part).is_absolute() else str(part) for part in command)
     print(f"$ {shown}", flush=True)
-    done = subprocess.run([str(part) for part in command], cwd=ROOT, env={**os.environ, **environment}, check=False)
+    done = subprocess.run([str(part) for part in command], cwd=where, env={**os.environ, **environment}, check=False)
     if done.returncode:
         sys.exit(f"dev.py: failed ({done.returncode}): {shown}")
 
@@ -99,7 +99,8 @@ def environment(task: str) -> Path:
 
 def demo(arguments: list[str]) -> None:
     """Review a simulated shop, or the orders of ``--orders FILE``."""
-    run(environment("demo"), "examples/store_review.py", *arguments)
+    # Files that the reader names, and the page, are where the reader is.
+    run(environment("demo"), ROOT / "examples" / "store_review.py", *arguments, where=Path.cwd())
 
 
 def test(arguments: list[str]) -> None:
