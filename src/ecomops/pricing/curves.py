@@ -17,14 +17,13 @@ from ecomops.core import (
     Positive,
     PositiveWhole,
     Rng,
-    Vector,
     validated,
 )
 
 Negative = Annotated[float | Array | Any, Floats(lt=0)]
 
 
-class _Curve(Model):
+class Curve(Model):
     """The methods that every demand curve has; subclasses are final."""
 
     @validated
@@ -105,7 +104,7 @@ class _Curve(Model):
         def _inverse(self, quantity: Any) -> Any: ...
 
 
-class ConstantElasticityDemand(_Curve):
+class ConstantElasticityDemand(Curve):
     """Demand scale * price^elasticity.
 
     Examples
@@ -126,13 +125,13 @@ class ConstantElasticityDemand(_Curve):
         return self.scale * np.power(price, self.elasticity)
 
     def _elasticity(self, price: Any) -> Any:
-        return self.elasticity + np.zeros_like(price)
+        return self.elasticity + np.zeros(np.broadcast_shapes(np.shape(price), self.batch_shape))
 
     def _inverse(self, quantity: Any) -> Any:
         return np.power(quantity / self.scale, 1.0 / self.elasticity)
 
 
-class LinearDemand(_Curve):
+class LinearDemand(Curve):
     """Demand intercept - slope * price, and none above the choke price intercept / slope.
 
     Examples
@@ -210,7 +209,7 @@ def arc_elasticity(
 
 
 @validated
-def simulate_sales(demand: DemandCurve, *, price: Positive, periods: PositiveWhole = 1, rng: Rng = None) -> Vector:
+def simulate_sales(demand: DemandCurve, *, price: Positive, periods: PositiveWhole = 1, rng: Rng = None) -> Array:
     """Draw sales that are Poisson round a demand curve.
 
     Parameters
@@ -227,7 +226,7 @@ def simulate_sales(demand: DemandCurve, *, price: Positive, periods: PositiveWho
     Returns
     -------
     array, shape (T,) or (T, n)
-        Units per period.
+        Units per period; the prices and the curve broadcast to (n,).
 
     Raises
     ------
@@ -245,4 +244,5 @@ def simulate_sales(demand: DemandCurve, *, price: Positive, periods: PositiveWho
         raise InputError(
             f"demand must be at most 1e15 units to be drawn, got {float(mean.max())}; check scale and price"
         )
-    return rng.poisson(mean, (periods, *mean.shape)).astype(np.float64)
+    drawn: Array = rng.poisson(mean, (periods, *mean.shape)).astype(np.float64)
+    return drawn

@@ -155,7 +155,8 @@ def target_margin_price(economics: UnitEconomics, *, margin: Rate) -> UnitPrice:
     Returns
     -------
     UnitPrice
-        Price with tax; NaN and a reason, with the arithmetic, where fees, tax and margin take the whole price.
+        Price with tax; NaN and a reason, with the arithmetic, where fees, tax and margin take the whole price. Without any
+        cost every price does, and the answer is 0.
 
     Notes
     -----
@@ -197,7 +198,8 @@ def break_even_volume(
     Returns
     -------
     float or array
-        Relative change of units that keeps profit, 0.125 for 12.5 % more.
+        Relative change of units that keeps profit, 0.125 for 12.5 % more; -1 where a fall of fixed cost keeps it without
+        a single sale.
 
     Raises
     ------
@@ -219,22 +221,19 @@ def break_even_volume(
         raise InputError(
             "price_change leaves no margin per unit, so no volume makes up for it; change the price by less than the margin"
         )
-    return (margin + fixed_cost) / after - 1.0
+    return np.maximum((margin + fixed_cost) / after, 0.0) - 1.0
 
 
 def _priced(economics: UnitEconomics, margin: Any) -> UnitPrice:
     earned, net, spent = economics._earned(), economics._net(), economics._spent()  # noqa: SLF001 - kernels of this room
-    left = earned - margin * net + np.zeros(economics.batch_shape)
+    left = np.asarray(earned - margin * net + np.zeros(economics.batch_shape))
     feasible = left > 1e-12
     price = spent / np.where(feasible, left, 1.0)
     contribution = price * earned - spent
     paid = np.broadcast_to(np.asarray(price * net), np.shape(left))
     text = "of each unit of price {:.4f} is left after fees, tax, returns and margin; lower them"
-    reason = np.array(
-        [("" if ok else text.format(part)) for ok, part in zip(feasible.ravel(), np.ravel(left), strict=True)],
-        dtype=object,
-    )
-    reason = reason.reshape(np.shape(left))
+    reason = np.full(np.shape(left), "", dtype=object)
+    reason[~feasible] = [text.format(part) for part in left[~feasible]]
 
     def known(value: Any) -> Any:
         return np.where(feasible, value, np.nan)
@@ -242,7 +241,7 @@ def _priced(economics: UnitEconomics, margin: Any) -> UnitPrice:
     return UnitPrice(
         price=known(price),
         contribution=known(contribution),
-        margin=known(contribution / np.where(paid > 0, paid, 1.0)),
+        margin=known(np.where(paid > 0, contribution / np.where(paid > 0, paid, 1.0), earned / net)),
         feasible=feasible if np.ndim(feasible) else bool(feasible),
         reason=reason if np.ndim(reason) else str(reason),
     )

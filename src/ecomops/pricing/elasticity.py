@@ -28,6 +28,9 @@ from ecomops.stats.shrinkage import shrink_normal
 
 Estimates = Annotated[Array | Any, Floats(core=1, nan=True)]
 
+LARGEST_ELASTICITY = 40.0
+LARGEST_LOG_SCALE = 700.0
+
 
 class ElasticityFit(Model):
     """The price elasticity of each SKU, alone and drawn towards what the SKUs have in common.
@@ -46,7 +49,7 @@ class ElasticityFit(Model):
     elasticity: Estimates
     """Own-price elasticity, shape (n,); NaN where it cannot be told."""
     standard_error: Estimates
-    """Robust standard error, shape (n,)."""
+    """Robust standard error, shape (n,); where sales lie on the curve exactly, that of Poisson counts."""
     lower: Estimates
     """Lower end of the interval, shape (n,)."""
     upper: Estimates
@@ -54,7 +57,7 @@ class ElasticityFit(Model):
     shrunken: Estimates
     """Elasticity drawn towards the common mean by how noisy it is, shape (n,); the common mean where it cannot be told."""
     shrunken_error: Estimates
-    """Standard deviation of ``shrunken``, shape (n,)."""
+    """Standard deviation of the true elasticity round ``shrunken``, shape (n,)."""
     scale: Estimates
     """Expected units at a price of 1 with controls at their mean, shape (n,)."""
     degrees_of_freedom: Annotated[Array | Any, Floats(core=1, ge=0)]
@@ -120,7 +123,9 @@ def fit_elasticity(
     Notes
     -----
     E[units] = exp(a + e log(price) + controls b) by SKU; zeros stay in (a log(units + 1) regression is biased towards 0).
-    Standard errors are of the sandwich form HC3 with Student quantiles on rows minus coefficients. The estimates say how
+    Standard errors are of the sandwich form HC3 with Student quantiles on rows minus coefficients. Neither the units of
+    price and controls nor those of the sales change an elasticity. No estimate is given beyond an elasticity of 40 in
+    size: there prices vary too little, or sales stop altogether above some price. The estimates say how
     sales moved with the price: where the shop cut prices because demand fell, they are not causal.
 
     References
@@ -145,12 +150,14 @@ def fit_elasticity(
     data = frames.read(frame, columns)
     names = [name for name in columns if name != "sku"]
     for name in names:
-        if data[name].dtype.kind not in "iufb":
-            raise InputError(f"{name} must be numbers, got text in column {columns[name]!r}")
+        found = {"O": "text", "b": "booleans"}.get(data[name].dtype.kind, "numbers")
+        if found == "text" or (found == "booleans" and name in {"price", "units"}):
+            raise InputError(f"{name} must be numbers, got {found} in column {columns[name]!r}")
     if not data["sku"].size:
         raise InputError("frame has no rows")
-    if data["sku"].dtype.kind == "f":
-        raise InputError(f"sku must be text or whole numbers, got numbers with decimals in column {sku!r}")
+    if data["sku"].dtype.kind in "fb":
+        found = "numbers with decimals" if data["sku"].dtype.kind == "f" else "booleans"
+        raise InputError(f"sku must be text or whole numbers, got {found} in column {sku!r}")
     values = {name: data[name].astype(np.float64) for name in names}
     for name, bad, rule in (("price", values["price"] <= 0, "> 0"), ("units", values["units"] < 0, ">= 0")):
         if bad.any():
@@ -179,10 +186,22 @@ def _result(
     )
     total = np.bincount(group, weights=units, minlength=size)
     freedom = np.maximum(rows - design.shape[1], 0.0)
+    level = _level(fits, design, group, size)
     reason = np.full(size, "", dtype=object)
     for text, where in (
-        ("the regression did not settle: price and controls do not vary apart", ~fits.converged),
-        ("fewer rows than coefficients", freedom < 1),
+        (
+            "units at a price of 1 are too far from the data: give prices in another unit",
+            np.abs(level) > LARGEST_LOG_SCALE,
+        ),
+        (
+            "elasticity beyond 40: prices vary too little, or sales stop above some price",
+            np.abs(fits.coefficients[:, 1]) > LARGEST_ELASTICITY,
+        ),
+        (
+            "the regression did not settle: price and controls do not vary apart, or sales stop at some of their values",
+            ~fits.converged,
+        ),
+        ("no more rows than coefficients", freedom < 1),
         (f"fewer than {least_prices} distinct prices: try another price", distinct < least_prices),
         ("nothing was sold", total <= 0),
     ):
@@ -192,7 +211,6 @@ def _result(
     error = np.where(told, np.sqrt(np.where(told, fits.covariance[:, 1, 1], 0.0)), np.nan)
     width = special.stdtrit(np.maximum(freedom, 1.0), 0.5 + confidence / 2) * error
     shrunken, shrunken_error, common = _shrunken(elasticity, error, told)
-    scale = _scale(fits, design, group, told)
     return ElasticityFit(
         sku=skus,
         elasticity=elasticity,
@@ -201,7 +219,7 @@ def _result(
         upper=elasticity + width,
         shrunken=shrunken,
         shrunken_error=shrunken_error,
-        scale=scale,
+        scale=np.where(told, np.exp(np.where(told, level, 0.0)), np.nan),
         degrees_of_freedom=freedom,
         rows=rows,
         distinct_prices=distinct,
@@ -225,26 +243,20 @@ def _new_pairs(group: Any, price: Any) -> Any:
 
 
 def _shrunken(elasticity: Any, error: Any, told: Any) -> tuple[Any, Any, tuple[float | None, float | None]]:
-    size = told.size
-    usable = told & (np.where(told, error, 0.0) > 0)
-    if not usable.any():
-        return np.full(size, np.nan), np.full(size, np.nan), (None, None)
-    common = shrink_normal(elasticity[usable], error[usable])
-    value, spread = np.full(size, common.mean), np.full(size, common.sd)
-    value[usable], spread[usable] = common.value, common.standard_error
-    exact = told & ~usable
-    value[exact], spread[exact] = elasticity[exact], 0.0
+    if not told.any():
+        return np.full(told.size, np.nan), np.full(told.size, np.nan), (None, None)
+    common = shrink_normal(elasticity[told], error[told])
+    value = np.full(told.size, common.mean)
+    # Without data of its own an SKU may lie anywhere among the others, and their mean is not known exactly either.
+    spread = np.full(told.size, np.hypot(common.sd, common.mean_error))
+    value[told], spread[told] = common.value, common.standard_error
     return value, spread, (common.mean, common.sd)
 
 
-def _scale(fits: PoissonFits, design: Any, group: Any, told: Any) -> Any:
-    """Return expected units at a price of 1 with controls at their mean."""
-    if design.shape[1] == 2:
-        level = fits.coefficients[:, 0]
-    else:
-        means = (
-            np.stack([np.bincount(group, weights=column, minlength=told.size) for column in design[:, 2:].T], axis=1)
-            / fits.n[:, None]
-        )
-        level = fits.coefficients[:, 0] + (np.where(told[:, None], fits.coefficients[:, 2:], 0.0) * means).sum(axis=1)
-    return np.where(told, np.exp(np.minimum(np.where(told, level, 0.0), 700.0)), np.nan)
+def _level(fits: PoissonFits, design: Any, group: Any, size: int) -> Any:
+    """Return the logarithm of expected units at a price of 1 with controls at their mean; NaN where not settled."""
+    means = [np.bincount(group, weights=column, minlength=size) / fits.n for column in design[:, 2:].T]
+    level = fits.coefficients[:, 0].copy()
+    for place, mean in enumerate(means, start=2):
+        level += fits.coefficients[:, place] * mean
+    return level

@@ -53,8 +53,8 @@ def optimal_price(demand: DemandCurve, *, cost: NonNegative) -> OptimalPrice:
     -------
     OptimalPrice
         Price, quantity, profit and margin in the broadcast shape. Where elasticity is -1 or nearer to 0 (a higher price
-        always earns more), cost is 0 under constant elasticity, or cost is at or above the choke price: NaN,
-        ``feasible=False`` and the reason.
+        always earns more), cost is 0 under constant elasticity, cost is at or above the choke price, or demand at the best
+        price is below the least positive number: NaN, ``feasible=False`` and the reason.
 
     Notes
     -----
@@ -71,7 +71,7 @@ def optimal_price(demand: DemandCurve, *, cost: NonNegative) -> OptimalPrice:
     >>> best.price.tolist(), best.feasible.tolist()
     ([40.0, nan], [True, False])
     """
-    cost = cost + np.zeros(demand.batch_shape)
+    cost = np.asarray(cost + np.zeros(demand.batch_shape))
     if isinstance(demand, ConstantElasticityDemand):
         elastic = np.asarray(demand.elasticity) < -1.0
         solved = elastic & (cost > 0)
@@ -80,14 +80,18 @@ def optimal_price(demand: DemandCurve, *, cost: NonNegative) -> OptimalPrice:
         reason = np.where(
             ~elastic,
             "elasticity is -1 or nearer to 0: profit rises with the price without end",
-            "cost is 0: profit rises as the price falls to 0",
+            np.where(
+                cost > 0,
+                "no measurable demand is left at the best price",
+                "cost is 0: profit rises as the price falls to 0",
+            ),
         )
     else:
-        solved = np.asarray(cost < demand.choke_price)
-        price = np.where(solved, (demand.choke_price + cost) / 2, cost / 2 + 1e-300)
-        reason = np.full(
-            np.shape(solved), "cost is at or above the choke price: no price sells at a profit", dtype=object
-        )
+        choke = np.divide(demand.intercept, demand.slope)
+        solved = cost < choke
+        price = np.where(solved, (choke + cost) / 2, 1.0)
+        reason = np.asarray("cost is at or above the choke price: no price sells at a profit")
+    solved = np.asarray(solved & (demand._demand(price) > 0))  # noqa: SLF001 - the kernel of the room below
     return _outcome(demand, price, cost, solved, np.where(solved, "", reason).astype(object))
 
 
@@ -115,13 +119,14 @@ def price_profit(price: Positive, *, demand: DemandCurve, cost: NonNegative) -> 
     >>> price_profit(30, demand=LinearDemand(intercept=100, slope=2), cost=10).profit
     800.0
     """
-    sold = np.asarray(demand._demand(price)) > 0  # noqa: SLF001 - the kernel of the room below
+    price = price + np.zeros(np.broadcast_shapes(np.shape(price), np.shape(cost), demand.batch_shape))
+    sold = np.asarray(demand._demand(price) > 0)  # noqa: SLF001 - the kernel of the room below
     reason = np.where(sold, "", "price is at or above the choke price: nothing is sold").astype(object)
     return _outcome(demand, price, cost, sold, reason)
 
 
 def _outcome(demand: Any, price: Any, cost: Any, solved: Any, reason: Any) -> OptimalPrice:
-    quantity = demand._demand(price) + np.zeros_like(solved, dtype=np.float64)  # noqa: SLF001 - the kernel of the room below
+    quantity = demand._demand(price)  # noqa: SLF001 - the kernel of the room below
     safe = np.where(quantity > 0, quantity, 1.0)
     revenue = price * safe
     profit = (price - cost) * safe
@@ -140,6 +145,6 @@ def _outcome(demand: Any, price: Any, cost: Any, solved: Any, reason: Any) -> Op
         profit=known(profit),
         margin=known(1.0 - cost / price),
         elasticity=known(elasticity),
-        feasible=np.asarray(solved) if np.ndim(solved) else bool(solved),
+        feasible=solved if np.ndim(solved) else bool(solved),
         reason=reason if np.ndim(reason) else str(reason),
     )

@@ -15,6 +15,8 @@ class NormalShrinkage:
 
     mean: float
     """Mean of the true values."""
+    mean_error: float
+    """Standard error of ``mean``."""
     sd: float
     """Standard deviation of the true values between items."""
     value: NDArray[np.float64]
@@ -41,7 +43,8 @@ def shrink_normal(value: Any, standard_error: Any) -> NormalShrinkage:
     Notes
     -----
     tau^2 solves sum (y - mu)^2 / (s^2 + tau^2) = n - 1 with mu the weighted mean; it is 0 where the estimates differ no
-    more than their errors say (Paule & Mandel 1982; Morris 1983).
+    more than their errors say (Paule & Mandel 1982; Morris 1983). The posterior takes tau as known: with a dozen items of
+    much the same spread as their errors, 95 % intervals made from it hold the truth in about 85 % of cases.
     """
     value, variance = np.asarray(value, dtype=np.float64), np.square(np.asarray(standard_error, dtype=np.float64))
     between = _paule_mandel(value, variance)
@@ -50,7 +53,8 @@ def shrink_normal(value: Any, standard_error: Any) -> NormalShrinkage:
     kept = between / (variance + between)
     spread = between * variance / (variance + between)
     posterior = spread + np.square(1.0 - kept) / weight.sum()
-    return NormalShrinkage(mean, float(np.sqrt(between)), mean + kept * (value - mean), np.sqrt(posterior))
+    mean_error = float(1.0 / np.sqrt(weight.sum()))
+    return NormalShrinkage(mean, mean_error, float(np.sqrt(between)), mean + kept * (value - mean), np.sqrt(posterior))
 
 
 def _paule_mandel(value: Any, variance: Any) -> float:
@@ -64,9 +68,7 @@ def _paule_mandel(value: Any, variance: Any) -> float:
     low, high = 0.0, float(np.var(value)) + 1e-12
     while excess(high) > 0:
         low, high = high, 2.0 * high
-    for _ in range(200):
+    while high - low > 1e-14 * high:
         middle = (low + high) / 2
         low, high = (middle, high) if excess(middle) > 0 else (low, middle)
-        if high - low <= 1e-14 * high:
-            break
     return (low + high) / 2
