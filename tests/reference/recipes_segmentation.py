@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ def fitted(fit: Any) -> dict[str, Any]:
     return {
         "parameters": values,
         "published": published,
+        "two_digits": np.round(values, 2),
         "standard_errors": fit.standard_errors,
         "log_likelihood": fit.log_likelihood,
     }
@@ -104,6 +106,23 @@ def new_customer(inputs: dict[str, Any], data: Data) -> list[float]:
     return [expected_purchases_new(model_of(inputs), horizon=Duration(value=t, unit="week")) for t in inputs["weeks"]]
 
 
+def chance_of_purchases(inputs: dict[str, Any], data: Data) -> float:
+    """P(X(t) = x): the likelihood of the last purchase, times the room for those before it, added up over its time."""
+    model, x, span = model_of(inputs), inputs["x"], float(inputs["weeks"])
+
+    def density(last: float) -> float:
+        one = PurchaseCounts(frequency=[x], age_at_last_purchase=[last], age=[span], customers=[1], unit="week")
+        return math.exp(float(log_likelihood(model, one)))
+
+    if not x:
+        return density(0.0)
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    times = span * (nodes + 1) / 2
+    return float(
+        sum(w * density(t) * t ** (x - 1) for t, w in zip(times, weights, strict=True)) * span / 2
+    ) / math.factorial(x - 1)
+
+
 def cdnow(data: Data) -> pd.DataFrame:
     orders = pd.read_csv(data("cdnow/cdnow_sample.csv.gz"), dtype={"id": str, "date": str})
     return orders.assign(date=pd.to_datetime(orders["date"]))
@@ -135,7 +154,6 @@ def cdnow_spend(inputs: dict[str, Any], data: Data) -> dict[str, Any]:
     return {
         **fitted(fit),
         "customers": counts.customers.sum(),
-        "first_ten": expected_spend(fit.model, summary)[:10],
         "moments": moments,
     }
 
@@ -155,19 +173,53 @@ def cdnow_counts(inputs: dict[str, Any], data: Data) -> dict[str, Any]:
     }
 
 
-def cdnow_value(inputs: dict[str, Any], data: Data) -> dict[str, Any]:
-    summary = cdnow_summary(data)
-    purchases = fit_bg_nbd(PurchaseCounts.from_summary(summary)).model
-    spend = fit_gamma_gamma(SpendCounts.from_summary(summary)).model
+def cdnow_rounded(inputs: dict[str, Any], data: Data) -> dict[str, Any]:
+    """The data file that most codes were run on: weeks with two decimals, mean spend in cents."""
+    file = pd.read_csv(data("cdnow/cdnow_sample_summary.csv"))
+    counts = PurchaseCounts(
+        frequency=file["x"], age_at_last_purchase=file["t_x"], age=file["T"], customers=np.ones(len(file))
+    )
+    repeat = file[file["x"] > 0]
+    purchases = fit_bg_nbd(counts)
+    spend = fit_gamma_gamma(
+        SpendCounts(frequency=repeat["x"], mean_spend=repeat["zbar"], customers=np.ones(len(repeat)))
+    )
+    first = {
+        "customer": [str(number) for number in file["ID"][:10]],
+        "frequency": file["x"][:10].to_numpy(),
+        "age_at_last_purchase": file["t_x"][:10].to_numpy(),
+        "age": file["T"][:10].to_numpy(),
+        "mean_spend": file["zbar"][:10].to_numpy(),
+        "orders": file["x"][:10].to_numpy() + 1,
+        "spend": np.zeros(10),
+        "end": 0.0,
+    }
+    summary = CustomerSummary(**first, unit="week")
+    month = 52 / 12
     value = customer_lifetime_value(
-        purchases,
-        spend,
+        purchases.model,
+        spend.model,
         summary,
         horizon=Duration(value=52, unit="week"),
-        discount=DiscountRate(rate=1.01 ** (12 / 52) - 1, per="week"),
-        step=Duration(value=52 / 12, unit="week"),
+        discount=DiscountRate(rate=1.01 ** (1 / month) - 1, per="week"),
+        step=Duration(value=month, unit="week"),
     )
-    return {"value": float(value.value[0])}
+    trap = customer_lifetime_value(
+        BgNbd(**{**purchases.model.model_dump(), "unit": "day"}),
+        spend.model,
+        CustomerSummary(**first, unit="day"),
+        horizon=Duration(value=360, unit="day"),
+        discount=DiscountRate(rate=1.01 ** (1 / 30) - 1, per="day"),
+        step=Duration(value=30, unit="day"),
+    )
+    return {
+        "bg": purchases.log_likelihood,
+        "spend": fitted(spend)["parameters"],
+        "spend_likelihood": spend.log_likelihood,
+        "first_ten": expected_spend(spend.model, summary),
+        "value": float(value.value[0]),
+        "weeks_as_days": float(trap.value[0]),
+    }
 
 
 def orders(events: list[tuple[int, str, float]]) -> pd.DataFrame:

@@ -62,6 +62,14 @@ class CustomerState(Model):
     def _check(self) -> Self:
         sizes = {np.size(self.customer), np.size(self.day), np.size(self.orders), np.size(self.spend)}
         check(len(sizes) == 1, f"customer, day, orders and spend must be equally long, got lengths {sorted(sizes)}")
+        # Where the day does not go up, the customer must.
+        check(
+            bool(np.all(self.customer[1:] >= self.customer[:-1])),
+            "customer must be sorted; use from_arrays for raw rows",
+        )
+        turn = np.flatnonzero(self.day[1:] <= self.day[:-1])
+        once = bool(np.all(self.customer[turn + 1] != self.customer[turn]))
+        check(once, "day must go up within a customer; use from_arrays for raw rows")
         return self
 
     @classmethod
@@ -109,7 +117,8 @@ class CustomerState(Model):
         else:
             data = frames.counts(frame, keys, sums, day="time", zone=timezone)
         if "spend" in data and data["spend"].dtype.kind not in "iuf":
-            raise InputError(f"spend must be numbers, got text in column {spend!r}")
+            kind = "text" if data["spend"].dtype.kind == "O" else "true or false"
+            raise InputError(f"spend must be numbers, got {kind} in column {spend!r}")
         if data["customer"].dtype.kind not in "iO":
             raise InputError(
                 f"customer must be text or whole numbers, got column {customer!r} of {data['customer'].dtype}"
@@ -144,8 +153,8 @@ class CustomerState(Model):
         """
         if np.shape(day) != customer.shape:
             raise InputError(f"day must have one value a customer, got shape {np.shape(day)} for {customer.size}")
-        if np.size(spend) not in (1, customer.size):
-            raise InputError(f"spend must have one value a customer, got {np.size(spend)} for {customer.size}")
+        if np.shape(spend) not in ((), (1,), customer.shape):
+            raise InputError(f"spend must have one value a customer, got shape {np.shape(spend)} for {customer.size}")
         money = np.broadcast_to(np.asarray(spend, dtype=np.float64), customer.shape)
         return _grouped(customer, np.asarray(day).astype(np.int64), np.ones(customer.size), money)
 
@@ -173,6 +182,8 @@ def _grouped(customer: NDArray[Any], day: NDArray[Any], rows: NDArray[Any], spen
     codes, names = frames.factorize(customer)
     first = int(day.min())
     span = int(day.max()) - first + 1
+    if names.size * span > np.iinfo(np.int64).max:
+        raise InputError(f"day must be whole days, got a span of {span} for {names.size} customers; is it seconds?")
     key = codes * span + (day - first)
     order = np.argsort(key, kind="stable")
     key = key[order]

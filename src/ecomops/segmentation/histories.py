@@ -71,7 +71,7 @@ def simulate_purchases(
         active = active[rng.random(active.size) >= leave[active]]
     while active.size:
         # A rate that is drawn as 0 means a wait beyond any horizon.
-        wait = rng.standard_exponential(active.size) / np.maximum(rate[active], 1e-12)
+        wait = rng.standard_exponential(active.size) / np.maximum(rate[active], 1e-290)
         now[active] += wait
         active = active[now[active] <= span]
         people.append(active)

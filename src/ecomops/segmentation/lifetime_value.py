@@ -125,7 +125,7 @@ def customer_lifetime_value(
     43.1
     """
     span, width = horizon.to(purchases.unit), step.to(purchases.unit)
-    steps = int(np.ceil(span / width - 1e-9))
+    steps = max(int(np.ceil(span / width - 1e-9)), 1)
     if steps > 10_000:
         raise InputError(
             f"step must be at least a 10,000th of the horizon, got {step.value} {step.unit}; use a longer step"
@@ -148,5 +148,5 @@ def customer_lifetime_value(
         spend=money,
         alive=probability_alive(purchases, summary),
         horizon=horizon,
-        reason="NaN: the spend model has q <= 1, so one-time buyers have no expected spend" if missing else "",
+        reason="NaN: p x + q <= 1 in the spend model, so these customers have no expected spend" if missing else "",
     )

@@ -10,6 +10,7 @@ from scipy import special
 from ecomops.core import Duration, Fraction, NonNegative, validated
 from ecomops.segmentation.bgnbd import BgNbd, MbgNbd, PurchaseModel
 from ecomops.segmentation.purchases import CustomerSummary
+from ecomops.segmentation.repeat_purchases import mean_repeat_purchases
 
 
 @validated
@@ -107,7 +108,7 @@ def expected_purchases_new(model: PurchaseModel, *, horizon: Duration) -> NonNeg
     1.8605
     """
     b = model.b + 1.0 if isinstance(model, MbgNbd) else model.b
-    mean = _beta_mean(model.r, model.alpha, model.a, b, horizon.to(model.unit))
+    mean = mean_repeat_purchases(model.r, model.alpha, model.a, b, horizon.to(model.unit))
     alive = model.b / (model.a + model.b) if isinstance(model, MbgNbd) else 1.0
     return alive * mean
 
@@ -119,7 +120,7 @@ def _rows(model: BgNbd | MbgNbd, summary: CustomerSummary) -> tuple[Any, Any, An
 
 def _alive(model: BgNbd | MbgNbd, x: Any, last: Any, age: Any) -> Any:
     modified = isinstance(model, MbgNbd)
-    b_x = model.b + x if modified else model.b + np.maximum(x, 1.0) - 1.0
+    b_x = model.b + x if modified else model.b + (np.maximum(x, 1.0) - 1.0)
     gap = np.log((model.alpha + age) / (model.alpha + last))
     odds = np.log(model.a) - np.log(b_x) + (model.r + x) * gap
     alive = special.expit(-odds)
@@ -135,41 +136,5 @@ def conditional_expectation(model: BgNbd | MbgNbd, x: Any, last: Any, age: Any, 
     that of a new customer with these parameters.
     """
     b = model.b + x + (1.0 if isinstance(model, MbgNbd) else 0.0)
-    mean = _beta_mean(model.r + x, model.alpha + age, model.a, b, horizon)
+    mean = mean_repeat_purchases(model.r + x, model.alpha + age, model.a, b, horizon)
     return _alive(model, x, last, age) * mean
-
-
-def _beta_mean(r: Any, alpha: Any, a: float, b: Any, t: float) -> Any:
-    """Return E over p ~ beta(a, b) of (1 - (alpha / (alpha + p t))^r) / p, the expected purchases of one who is alive.
-
-    Closed form (a + b - 1) / (a - 1) [1 - (alpha / (alpha + t))^r 2F1(r, b; a + b - 1; t / (alpha + t))], with Gauss-
-    Jacobi quadrature where it loses its digits: a near 1, or a result that is not finite or not in its range.
-    """
-    r, alpha, b = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (r, alpha, b)))
-    upper = r * t / alpha
-    with np.errstate(all="ignore"):
-        if abs(a - 1.0) < 1e-6:
-            closed = np.full(r.shape, np.nan)
-        else:
-            hyper = special.hyp2f1(r, b, a + b - 1.0, t / (alpha + t))
-            closed = (a + b - 1.0) / (a - 1.0) * (1.0 - np.exp(r * np.log(alpha / (alpha + t))) * hyper)
-        bad = ~(np.isfinite(closed) & (closed >= 0) & (closed <= upper * (1 + 1e-9)))
-    if np.any(bad):
-        closed = np.array(closed)
-        closed[bad] = _beta_mean_quadrature(r[bad], alpha[bad], a, b[bad], t)
-    return closed
-
-
-def _beta_mean_quadrature(r: Any, alpha: Any, a: float, b: Any, t: float) -> Any:
-    """Return the same mean by quadrature in the logit of p, which needs no symmetric weights and holds for any a, b."""
-    u = np.linspace(-1.0, 1.0, 2001) * 6.5
-    # tanh-sinh in the logit: v = sinh(u), dv = cosh(u) du; the density of logit p is exp(a v) / (1 + exp(v))^(a + b) / B.
-    v, width = np.sinh(u), np.cosh(u) * (u[1] - u[0])
-    p, log_p, log_q = special.expit(v), special.log_expit(v), special.log_expit(-v)
-    answer = np.empty(np.shape(r))
-    for place in np.ndindex(*np.shape(r)):
-        density = np.exp(a * log_p + b[place] * log_q - special.betaln(a, b[place]))
-        lost = -np.expm1(-r[place] * np.log1p(p * t / alpha[place]))
-        value = np.where(p > 1e-290, lost / np.maximum(p, 1e-290), r[place] * t / alpha[place])
-        answer[place] = float((density * value * width).sum())
-    return answer

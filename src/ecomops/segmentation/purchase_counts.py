@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import model_validator
 
 from ecomops.core import (
@@ -21,6 +22,8 @@ from ecomops.core import (
 )
 from ecomops.core.units import DAYS
 from ecomops.segmentation.purchases import CustomerSummary
+
+Whole = NDArray[np.int64]
 
 
 class PurchaseCounts(Model):
@@ -71,12 +74,12 @@ class PurchaseCounts(Model):
         Parameters
         ----------
         summary : CustomerSummary
-            One row a customer.
+            One row a customer. Ages are taken to the nearest day; `customer_summary` makes no others.
 
         Returns
         -------
         PurchaseCounts
-            One row for each distinct triple.
+            One row for each distinct triple, sorted.
 
         Examples
         --------
@@ -87,11 +90,7 @@ class PurchaseCounts(Model):
         """
         days = DAYS[summary.unit]
         last, age = (np.rint(part * days).astype(np.int64) for part in (summary.age_at_last_purchase, summary.age))
-        span = int(age.max(initial=0)) + 1
-        key = (summary.frequency.astype(np.int64) * span + last) * span + age
-        key, customers = np.unique(key, return_counts=True)
-        rest, age = np.divmod(key, span)
-        frequency, last = np.divmod(rest, span)
+        frequency, last, age, customers = _distinct(summary.frequency.astype(np.int64), last, age)
         return cls(
             frequency=frequency,
             age_at_last_purchase=last / days,
@@ -109,22 +108,36 @@ class PurchaseCounts(Model):
             raise InputError(
                 f"PurchaseCounts: unit and end must be the same to add, got {self.unit}, {self.end} and {other.unit}, {other.end}"
             )
-        columns = ("frequency", "age_at_last_purchase", "age")
-        rows = np.column_stack([np.concatenate([getattr(self, name), getattr(other, name)]) for name in columns])
-        rows, place = np.unique(rows, axis=0, return_inverse=True)
-        customers = np.bincount(
-            place.ravel(), weights=np.concatenate([self.customers, other.customers]), minlength=len(rows)
-        )
-        return PurchaseCounts(
-            **{name: rows[:, column] for column, name in enumerate(columns)},
-            customers=customers,
-            unit=self.unit,
-            end=self.end,
-        )
+        columns = _joined(self, other, ("frequency", "age_at_last_purchase", "age"))
+        return PurchaseCounts(**columns, unit=self.unit, end=self.end)
+
+
+def _joined(one: Any, other: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return the rows of two tables of counts, equal ones added up."""
+    rows = np.column_stack([np.concatenate([getattr(one, name), getattr(other, name)]) for name in names])
+    rows, place = np.unique(rows, axis=0, return_inverse=True)
+    customers = np.concatenate([one.customers, other.customers])
+    total = np.bincount(place.ravel(), weights=customers, minlength=len(rows))
+    return {**{name: rows[:, column] for column, name in enumerate(names)}, "customers": total}
+
+
+def _distinct(frequency: Whole, last: Whole, age: Whole) -> tuple[Whole, Whole, Whole, Whole]:
+    """Return the distinct triples in order, and how often each occurs."""
+    span = int(age.max(initial=0)) + 1
+    if (int(frequency.max(initial=0)) + 1) * span * span > np.iinfo(np.int64).max:
+        rows, times = np.unique(np.column_stack([frequency, last, age]), axis=0, return_counts=True)
+        return rows[:, 0], rows[:, 1], rows[:, 2], times
+    # One number a customer sorts several times faster than three.
+    key, times = np.unique((frequency * span + last) * span + age, return_counts=True)
+    rest, age = np.divmod(key, span)
+    frequency, last = np.divmod(rest, span)
+    return frequency, last, age, times
 
 
 class SpendCounts(Model):
     """How many customers share each (frequency, mean spend): what the gamma-gamma model is fitted on.
+
+    ``a + b`` joins disjoint customers.
 
     Examples
     --------
@@ -138,6 +151,12 @@ class SpendCounts(Model):
     """Mean spend of a repeat purchase, > 0, money, shape (m,)."""
     customers: CountColumn
     """Customers with these numbers, shape (m,)."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        sizes = sorted({np.size(self.frequency), np.size(self.mean_spend), np.size(self.customers)})
+        check(len(sizes) == 1, f"columns must be equally long, got lengths {sizes}")
+        return self
 
     @classmethod
     @validated
@@ -167,3 +186,9 @@ class SpendCounts(Model):
         rows = np.column_stack([summary.frequency[kept], summary.mean_spend[kept]])
         rows, customers = np.unique(rows, axis=0, return_counts=True)
         return cls(frequency=rows[:, 0], mean_spend=rows[:, 1], customers=customers)
+
+    def __add__(self, other: SpendCounts) -> SpendCounts:
+        """Join two disjoint sets of customers."""
+        if not isinstance(other, SpendCounts):
+            return NotImplemented
+        return SpendCounts(**_joined(self, other, ("frequency", "mean_spend")))

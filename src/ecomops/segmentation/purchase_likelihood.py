@@ -17,17 +17,16 @@ class PurchaseLikelihood:
     """
 
     def __init__(self, counts: PurchaseCounts, scale: float, *, modified: bool) -> None:
-        frequency, weight = counts.frequency.astype(np.intp), np.asarray(counts.customers)
+        frequency, weight = counts.frequency, np.asarray(counts.customers)
         self.shift = 1.0 if modified else 0.0
-        self.numbers = np.arange(int(frequency.max()) + 1, dtype=np.float64)
-        self.per_number = np.bincount(frequency, weights=weight, minlength=self.numbers.size)
+        self.numbers, number = np.unique(frequency, return_inverse=True)
+        self.per_number = np.bincount(number, weights=weight, minlength=self.numbers.size)
         ages, place = np.unique(counts.age / scale, return_inverse=True)
         self.ages = ages
         self.at_age = np.bincount(place, weights=weight)
         self.purchases_at_age = np.bincount(place, weights=weight * frequency)
         rows = frequency >= 0 if modified else frequency > 0
-        self.x, self.weight = frequency[rows], weight[rows]
-        self.x_real = self.x.astype(np.float64)
+        self.x, self.x_real, self.weight = number[rows], frequency[rows], weight[rows]
         self.last, self.age = counts.age_at_last_purchase[rows] / scale, counts.age[rows] / scale
         self.since = self.age - self.last
         self.offset = -_total(weight * frequency) * np.log(scale)
@@ -40,7 +39,7 @@ class PurchaseLikelihood:
     def _evaluate(self, p: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         r, alpha, a, b = p
         k, w, n = self.numbers, self.weight, self.per_number
-        b_x = np.maximum(b + k - 1.0 + self.shift, 1e-300)
+        b_x = np.maximum(b + (k - 1.0 + self.shift), 1e-300)
         a_b_k, b_k = a + b + k + self.shift, b + k + self.shift
         inverse = 1.0 / (alpha + self.last)
         gap = np.log1p(self.since * inverse)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -23,9 +24,10 @@ from ecomops.core import (
     validated,
 )
 from ecomops.core.units import DAYS
-from ecomops.segmentation.customer_state import CustomerState, day_numbers
+from ecomops.segmentation.customer_state import CustomerState
 
 Nonpositive = Literal["count", "drop", "refuse"]
+EPOCH = datetime.date(1970, 1, 1).toordinal()
 
 
 class CustomerSummary(Model):
@@ -62,12 +64,16 @@ class CustomerSummary(Model):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        lengths = {np.size(value) for name, value in self.__dict__.items() if name not in {"unit", "end"}}
+        check(len(lengths) == 1, f"columns must be equally long, got lengths {sorted(lengths)}")
         check(
             self.age_at_last_purchase <= self.age + 1e-9,
             "age_at_last_purchase must be <= age",
             self.age_at_last_purchase,
             self.age,
         )
+        idle = (self.frequency > 0) | (self.age_at_last_purchase == 0)
+        check(idle, "age_at_last_purchase must be 0 where frequency is 0", self.age_at_last_purchase)
         return self
 
     @property
@@ -152,7 +158,7 @@ def customer_summary(
     last = _end_day(end, state)
     kept = state.day <= last
     if priced and nonpositive != "count":
-        kept = kept & _positive(state, refuse=nonpositive == "refuse")
+        kept = kept & _positive(state, kept, refuse=nonpositive == "refuse")
     if not kept.any():
         raise InputError("orders has no rows up to end; nothing to summarise")
     return _summarised(state, kept, last, unit)
@@ -166,15 +172,15 @@ def _end_day(end: str | int | None, state: CustomerState) -> int:
     if isinstance(end, int):
         return end
     try:
-        return int(day_numbers(np.array([np.datetime64(end)]))[0])
+        return datetime.date.fromisoformat(end).toordinal() - EPOCH
     except ValueError:
         raise InputError(f"end must be a date such as '2026-03-31', got {end!r}") from None
 
 
-def _positive(state: CustomerState, *, refuse: bool) -> Any:
+def _positive(state: CustomerState, kept: Any, *, refuse: bool) -> Any:
     positive = state.spend > 0
-    if refuse and not np.all(positive):
-        row = int(np.argmin(positive))
+    if refuse and not np.all(positive | ~kept):
+        row = int(np.argmin(positive | ~kept))
         raise InputError(
             f"spend of a day must be > 0, got {float(state.spend[row])} for customer {state.customer[row]!r};"
             " use nonpositive='count' or 'drop'"

@@ -10,6 +10,7 @@ from ecomops.core import Array, Floats, InputError, Labels, Model, PositiveWhole
 from ecomops.segmentation.customer_state import CustomerState
 
 Kind = Literal["classic", "rolling", "cumulative"]
+MOST_COHORTS = 100_000
 
 
 class RetentionTable(Model):
@@ -78,7 +79,7 @@ def retention_table(
     Raises
     ------
     InputError
-        When there are no orders or no ages.
+        When there are no orders or no ages, or more than 100,000 cohorts.
 
     Examples
     --------
@@ -107,6 +108,8 @@ def retention_table(
     length = cohort_days or int(born.max() - born.min()) + 1
     cohort = (born - born.min()) // length
     size = int(cohort.max()) + 1
+    if size > MOST_COHORTS:
+        raise InputError(f"cohort_days must give at most {MOST_COHORTS} cohorts, got {size}; use longer cohorts")
     age = (day - born[who]) // step
     observed, retained = np.zeros((size, len(ages))), np.zeros((size, len(ages)))
     for column, target in enumerate(ages):

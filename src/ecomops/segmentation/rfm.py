@@ -26,6 +26,7 @@ from ecomops.core import (
 from ecomops.segmentation.purchases import CustomerSummary
 
 Edges = Annotated[Array | Any, Floats(core=1)]
+Cuts = Annotated[Array | Any, Floats(core=1, inf=True)]
 
 
 class Quantiles(Model):
@@ -99,19 +100,20 @@ class RfmScores(Model):
     """Orders, shape (n,)."""
     spend: Column
     """Spend, money, shape (n,)."""
-    recency_edges: Vector
-    """Cut points of days, ascending."""
-    frequency_edges: Vector
-    """Cut points of orders, ascending."""
-    monetary_edges: Vector
-    """Cut points of spend, ascending."""
+    recency_edges: Cuts
+    """Most days for each score from the best down to 2, ascending; -Infinity where nobody has such a score."""
+    frequency_edges: Cuts
+    """Fewest orders for each score from 2 up, ascending; Infinity where nobody has so high a score."""
+    monetary_edges: Cuts
+    """Least spend for each score from 2 up, ascending; Infinity where nobody has so high a score."""
     bins: PositiveWhole
     """Largest score."""
 
     @property
     def code(self) -> Any:
-        """The three scores as one number, such as 543, shape (n,)."""
-        return 100 * self.recency + 10 * self.frequency + self.monetary
+        """The three scores as one number, such as 543, shape (n,); each takes two digits where ``bins`` has two."""
+        base = 10.0 ** len(str(self.bins))
+        return (self.recency * base + self.frequency) * base + self.monetary
 
 
 class SegmentRule(Model):
@@ -259,7 +261,7 @@ def rfm_segments(
     names = [rule.name for rule in rules]
     if len(set(names)) < len(names):
         raise InputError(f"rules must have different names, got {names}")
-    if rules is DEFAULT_RULES and scores.bins != 5:
+    if rules == DEFAULT_RULES and scores.bins != 5:
         raise InputError(
             f"rules: the default rules are for scores 1 to 5, got 1 to {scores.bins}; pass rules for these scores"
         )
@@ -286,15 +288,24 @@ def rfm_segments(
 
 
 def _scored(values: Any, bins: int, method: str) -> tuple[Any, Any]:
-    cuts = np.arange(1, bins) / bins
+    if not values.size:
+        return values, np.full(bins - 1, np.inf)
     if method == "edges":
-        edges = np.quantile(values, cuts)
+        edges = _quantile_edges(np.sort(values), bins)
         return 1.0 + np.searchsorted(edges, values, side="right"), edges
     distinct, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    middle = (np.cumsum(counts) - counts / 2) / counts.sum()
-    score = np.minimum(1.0 + np.floor(bins * middle), bins)
+    # In whole numbers, so that a share on a boundary falls on the right side of it.
+    twice_middle = 2 * np.cumsum(counts) - counts
+    score = 1.0 + bins * twice_middle // (2 * values.size)
     edges = np.array([distinct[score > level].min(initial=np.inf) for level in range(1, bins)])
-    return score[place], np.where(np.isfinite(edges), edges, distinct[-1])
+    return score[place], edges
+
+
+def _quantile_edges(ordered: Any, bins: int) -> Any:
+    """Return the type-7 quantiles at 1 / bins, 2 / bins, ...; one that is a value is exactly that value."""
+    below, part = np.divmod(np.arange(1, bins) * (ordered.size - 1), bins)
+    low, high = ordered[below], ordered[np.minimum(below + 1, ordered.size - 1)]
+    return low + (high - low) * (part / bins)
 
 
 def _fixed(figures: dict[str, Any], rule: Thresholds) -> tuple[dict[str, Any], dict[str, Any], int]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from ecomops.core import Flag, InputError, Labels, Model, NumOrNan, PositiveReal, Rng, Vector, validated
+from ecomops.core import Column, Flag, InputError, Labels, Model, NumOrNan, PositiveReal, Rng, validated
 from ecomops.segmentation.purchase_counts import SpendCounts
 from ecomops.segmentation.purchases import CustomerSummary
 from ecomops.stats.likelihood import GRADIENT_LIMIT, Fit, describe, maximise
@@ -146,7 +146,7 @@ def expected_spend(model: GammaGamma, summary: CustomerSummary) -> NumOrNan:
 
 
 @validated
-def simulate_spend(model: GammaGamma, *, customer: Labels, rng: Rng = None) -> Vector:
+def simulate_spend(model: GammaGamma, *, customer: Labels, rng: Rng = None) -> Column:
     """Draw the spend of each purchase: a mean for each customer, purchases round it.
 
     Parameters
@@ -171,7 +171,7 @@ def simulate_spend(model: GammaGamma, *, customer: Labels, rng: Rng = None) -> V
     """
     _, place = np.unique(customer.astype(str), return_inverse=True)
     rate = rng.gamma(model.q, 1.0 / model.v, int(place.max(initial=-1)) + 1)
-    return np.maximum(rng.gamma(model.p, 1.0, place.size) / rate[place], 1e-9)
+    return np.maximum(rng.gamma(model.p, 1.0, place.size) / rate[place], 1e-290)
 
 
 class _Kernel:
@@ -191,25 +191,14 @@ class _Kernel:
     def _evaluate(self, natural: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         p, q, v = natural
         x, n, s1 = self.x, self.per_x, self.log_spend
-        inside = v + self.total
-        s2 = np.bincount(self.place, weights=self.weight * np.log(inside))
-        s3 = np.bincount(self.place, weights=self.weight / inside)
-        value = (
-            n
-            @ (
-                special.gammaln(p * x + q)
-                - special.gammaln(p * x)
-                - special.gammaln(q)
-                + q * np.log(v)
-                + p * x * np.log(x)
-            )
-            + (p * x - 1.0) @ s1
-            - (p * x + q) @ s2
-            + self.offset
-        )
+        # ln(v + x m) as ln v + log1p: along a ridge q and v are huge, and what they share cancels here without rounding.
+        s2 = np.bincount(self.place, weights=self.weight * np.log1p(self.total / v))
+        s3 = np.bincount(self.place, weights=self.weight / (v + self.total))
+        value = n @ (p * x * (np.log(x) - np.log(v)) - special.betaln(p * x, q)) + (p * x - 1.0) @ s1 - (p * x + q) @ s2
+        value += self.offset
         both = special.psi(p * x + q)
-        dp = n @ (x * (both - special.psi(p * x) + np.log(x))) + x @ s1 - x @ s2
-        dq = n @ (both - special.psi(q) + np.log(v)) - s2.sum()
+        dp = n @ (x * (both - special.psi(p * x) + np.log(x) - np.log(v))) + x @ s1 - x @ s2
+        dq = n @ (both - special.psi(q)) - s2.sum()
         dv = n.sum() * q / v - (p * x + q) @ s3
         return float(value), np.array([dp, dq, dv]) * natural
 
