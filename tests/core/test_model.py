@@ -12,7 +12,21 @@ import pandas as pd
 import pytest
 from pydantic import Field, model_validator
 
-from ecomops.core import Flags, InputError, Matrix, Model, NonNegative, Num, Positive, Texts, Vector, check, replace
+from ecomops.core import (
+    Flags,
+    InputError,
+    Labels,
+    Matrix,
+    Model,
+    NonNegative,
+    Num,
+    NumOrNan,
+    Positive,
+    Texts,
+    Vector,
+    check,
+    replace,
+)
 from ecomops.core.messages import clipped
 
 
@@ -204,8 +218,6 @@ def test_values_in_messages_are_short() -> None:
 
 
 def test_nan_equals_nan() -> None:
-    from ecomops.core import NumOrNan
-
     class Loose(Model):
         """Loose."""
 
@@ -215,3 +227,44 @@ def test_nan_equals_nan() -> None:
     assert Loose(value=math.nan) == Loose(value=math.nan)
     assert Loose(value=[math.nan, 1]) == Loose(value=[math.nan, 1])
     assert "all NaN" in repr(Loose(value=[math.nan] * 9))
+
+
+class Sampled(Model):
+    """A number and a sample a row."""
+
+    value: Num
+    """Values."""
+    sample: Vector
+    """Samples."""
+    names: Labels = ()
+    """Names."""
+
+
+@pytest.mark.parametrize("sample", [[5.0, 6.0], [5.0, 6.0, 7.0]])
+def test_a_sample_is_one_thing_a_row_however_long(sample: list[float]) -> None:
+    frame = Sampled(value=[1, 2], sample=sample, names=["a", "b"]).to_frame()
+    assert frame["value"].tolist() == [1.0, 2.0]
+    assert [row.tolist() for row in frame["sample"]] == [sample, sample]
+    assert frame["names"].tolist() == ["a", "b"]
+    grid = Sampled(value=[[1, 2], [3, 4]], sample=[sample, sample]).to_frame()
+    assert [row.tolist() for row in grid["sample"]] == [sample] * 4
+    assert grid["value"].tolist() == [1.0, 2.0, 3.0, 4.0]
+
+
+def test_curves_of_one_length_are_points_and_of_several_are_one_row() -> None:
+    assert Sampled(value=1, sample=[5, 6], names=["a", "b"]).to_frame()["sample"].tolist() == [5.0, 6.0]
+    one = Sampled(value=1, sample=[5, 6, 7], names=["a", "b"]).to_frame()
+    assert len(one) == 1
+    assert one["names"][0].tolist() == ["a", "b"]
+
+
+def test_equal_models_hash_alike_even_where_a_number_is_undefined() -> None:
+    class Undefined(Model):
+        """May be undefined."""
+
+        value: NumOrNan
+        """Value."""
+
+    one, other = (Undefined(value=float(text)) for text in ("nan", "-nan"))
+    assert one == other
+    assert len({one, other, Undefined(value=1.0)}) == 2

@@ -202,12 +202,12 @@ def rank_decisions(*tables: DecisionTable, budget: NonNegativeReal | None = None
     if not tables:
         message = "rank_decisions: tables must hold at least one DecisionTable, got none"
         raise InputError(message)
+    parts = [table for table in tables if table.subject.size] or tables[:1]
     columns = {
-        name: np.concatenate([np.asarray(getattr(table, name)) for table in tables])
+        name: np.concatenate([np.asarray(getattr(table, name)) for table in parts])
         for name in DecisionTable.model_fields
     }
-    mixed = {column.subject.dtype.kind for column in tables}
-    if len(mixed) > 1:
+    if len({table.subject.dtype.kind for table in parts}) > 1:
         columns["subject"] = np.array([str(item) for item in columns["subject"]], dtype=object)
     rows = np.flatnonzero(columns["action"] != KEEP)
     if budget is not None:
@@ -220,10 +220,12 @@ def _affordable(
     rows: np.ndarray[Any, np.dtype[np.intp]], gain: Array, cost: Array, budget: float
 ) -> np.ndarray[Any, np.dtype[np.intp]]:
     """Take rows by gain per money while they fit."""
-    value = gain[rows] / np.maximum(cost[rows], np.finfo(float).tiny ** 0.5)
-    chosen, left = [], budget
-    for row in rows[np.argsort(-value, kind="stable")]:
-        if cost[row] <= left:
+    # What costs nothing comes first; the quotient may run over, for a large gain at next to no cost.
+    with np.errstate(over="ignore"):
+        value = np.where(cost[rows] > 0, gain[rows] / np.where(cost[rows] > 0, cost[rows], 1.0), np.inf)
+    chosen, left, rounding = [], budget, 1e-9 * budget
+    for row in rows[np.lexsort((-gain[rows], -value))]:
+        if cost[row] <= left + rounding:
             chosen.append(row)
             left -= float(cost[row])
     return np.array(chosen, dtype=np.intp)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic_core import core_schema
 
 from ecomops.core.messages import clipped
-from ecomops.core.reading import refuse
+from ecomops.core.reading import column_array, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
 
 WHOLE_LIMIT = 2.0**53
+MAX_DIMENSIONS = 2
 
 
 class Plain:
@@ -98,17 +99,18 @@ def frozen(array: NDArray[Any]) -> NDArray[Any]:
 
 def names(value: Any) -> NDArray[Any]:
     """Read ids or names: strings, or whole numbers kept as int64."""
-    array = np.asarray(value.to_numpy() if hasattr(value, "to_numpy") else value)
+    array = _plain(value)
     if array.ndim != 1:
         raise refuse(f"must be a one-dimensional list of names, got {clipped(value)}")
     if array.dtype.kind in "iu":
-        return frozen(array.astype(np.int64, copy=False))
+        return frozen(_whole_names(value, array))
     # A list that mixes strings with numbers becomes a numpy string array: look at the items themselves.
     items = array.tolist() if array.dtype.kind in "OT" else value if isinstance(value, list | tuple) else None
     if items is not None:
-        for index, item in enumerate(items):
-            if not isinstance(item, str):
-                raise refuse(f"must be names (str), got {type(item).__name__} {clipped(item)} at index {index}")
+        odd = {kind for kind in set(map(type, items)) if not issubclass(kind, str)}
+        if odd:
+            index, item = next((place, item) for place, item in enumerate(items) if type(item) in odd)
+            raise refuse(f"must be names (str), got {type(item).__name__} {clipped(item)} at index {index}")
     elif array.dtype.kind != "U" and array.size:
         raise refuse(f"must be names (str) or whole numbers, got an array of {array.dtype}")
     return frozen(np.asarray(array, dtype=object))
@@ -118,8 +120,8 @@ def flags(value: Any) -> bool | NDArray[np.bool_]:
     """Check one truth value or an array of them."""
     if isinstance(value, bool | np.bool_):
         return bool(value)
-    array = np.asarray(value.to_numpy() if hasattr(value, "to_numpy") else value)
-    if array.dtype.kind != "b" and array.size:
+    array = _plain(value)
+    if (array.dtype.kind != "b" and array.size) or array.ndim > MAX_DIMENSIONS:
         raise refuse(f"must be true or false, got {clipped(value)}")
     return bool(array) if array.ndim == 0 else frozen(array.astype(bool, copy=False))
 
@@ -128,10 +130,33 @@ def texts(value: Any) -> str | NDArray[Any]:
     """Check one text or an array of them."""
     if isinstance(value, str):
         return str(value)
-    array = np.asarray(value.to_numpy() if hasattr(value, "to_numpy") else value, dtype=object)
-    if array.ndim == 0 or not all(isinstance(item, str) for item in array.ravel()):
+    array = _plain(value, dtype=object)
+    if array.ndim not in (1, MAX_DIMENSIONS) or not all(isinstance(item, str) for item in array.ravel()):
         raise refuse(f"must be text or a list of texts, got {clipped(value)}")
     return frozen(array)
+
+
+def _plain(value: Any, dtype: Any = None) -> NDArray[Any]:
+    """Read a list, an array or a column of what are no numbers; frames, masked and ragged arrays are refused."""
+    if hasattr(value, "columns") or hasattr(value, "schema"):
+        raise refuse("must be one column, got a data frame; select a column")
+    if isinstance(value, np.ma.MaskedArray):
+        raise refuse("must be a plain array, got a masked array; fill or drop the masked entries")
+    if hasattr(value, "to_numpy"):
+        return np.asarray(column_array(value), dtype=dtype)
+    try:
+        return np.asarray(value, dtype=dtype)
+    except ValueError:
+        raise refuse(f"must be rectangular, got {clipped(value)}") from None
+
+
+def _whole_names(value: Any, array: NDArray[Any]) -> NDArray[np.int64]:
+    """Return whole numbers as int64, where they fit and where no boolean stands among them."""
+    if array.dtype.kind == "u" and array.size and int(array.max()) > np.iinfo(np.int64).max:
+        raise refuse(f"must be whole numbers below 2**63, got {int(array.max())}; make them text")
+    if isinstance(value, list | tuple) and any(isinstance(item, bool | np.bool_) for item in value):
+        raise refuse(f"must be names (str) or whole numbers, got a boolean in {clipped(value)}")
+    return array.astype(np.int64, copy=False)
 
 
 def listed(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +13,26 @@ if TYPE_CHECKING:
 
 MAX_PROBLEMS = 20
 MAX_VALUE_LENGTH = 60
+MAX_TEXT_LENGTH = 200
 
 
 def clipped(value: Any) -> str:
     """Show a value on one line, without memory addresses and never longer than 60 characters."""
     try:
-        text = repr(value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value)
+        text = repr(_part(value))
     except Exception:  # noqa: BLE001 - a repr that fails must not hide the error that is being reported
         text = f"<{type(value).__name__}>"
     text = re.sub(r" at 0x[0-9a-f]+", "", " ".join(text.split()))
     return text if len(text) <= MAX_VALUE_LENGTH else text[: MAX_VALUE_LENGTH - 3] + "..."
+
+
+def _part(value: Any) -> Any:
+    """Return as much of a value as its short form can show, so that a million items are not written out."""
+    if isinstance(value, list | tuple | str | bytes | bytearray):
+        return value[: MAX_VALUE_LENGTH + 1]
+    if isinstance(value, dict) and len(value) > MAX_VALUE_LENGTH:
+        return {key: value[key] for key in itertools.islice(value, MAX_VALUE_LENGTH)}
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
 
 
 def position(index: Sequence[Any]) -> str:
@@ -45,7 +56,7 @@ def _problem(problem: Any, parameters: Sequence[str]) -> str:
     if kind == "missing":
         return f"{path} is missing"
     if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
-        return f"{path} is not one of its fields; remove it"
+        return f"{_path(problem['loc'][:-1], parameters, str(problem['loc'][-1]))} is not one of its fields; remove it"
     if kind == "union_tag_invalid":
         return f"{path} has kind {clipped(context['tag'])}, must be one of {context['expected_tags']}".strip()
     if kind == "union_tag_not_found":
@@ -60,12 +71,12 @@ def _problem(problem: Any, parameters: Sequence[str]) -> str:
         return f"is not valid JSON: {context.get('error', problem['msg'])}"
     if kind == "string_type":
         return f"{path} must be text, got {type(value).__name__} {clipped(value)}".strip()
-    text = problem["msg"]
+    text = " ".join(str(context["error"] if kind == "value_error" else problem["msg"]).split())[:MAX_TEXT_LENGTH]
     return f"{path}: {text[:1].lower()}{text[1:]}, got {clipped(value)}".removeprefix(": ")
 
 
-def _path(loc: Sequence[int | str], parameters: Sequence[str]) -> str:
-    """Join a location; tags of unions are class names (upper case) and are left out."""
+def _path(loc: Sequence[int | str], parameters: Sequence[str], last: str = "") -> str:
+    """Join a location and the last name in it; tags of unions are class names (upper case) and are left out."""
     text = ""
     for place, part in enumerate(loc):
         if isinstance(part, int):
@@ -75,4 +86,7 @@ def _path(loc: Sequence[int | str], parameters: Sequence[str]) -> str:
                 text += f"[{part}]"
         elif not part[:1].isupper() and "(" not in part and "[" not in part:
             text += f".{part}" if text else part
+    if last:
+        shown = last if last.isidentifier() and len(last) <= MAX_VALUE_LENGTH else clipped(last)
+        text += f".{shown}" if text else shown
     return text

@@ -65,7 +65,7 @@ class Model(BaseModel):
     if TYPE_CHECKING:
         _labels: ClassVar[Any]
 
-    if not TYPE_CHECKING:
+    if not TYPE_CHECKING:  # pragma: no branch - what type checkers see instead is pydantic's own
 
         def __init__(self, **data: Any) -> None:
             try:
@@ -166,11 +166,17 @@ class Model(BaseModel):
 
         columns = _columns(self)
         shape = self.batch_shape
+        curves = False
         if not shape:
-            lengths = {len(value) for value in columns.values() if isinstance(value, np.ndarray) and value.ndim == 1}
-            shape = (lengths.pop(),) if len(lengths) == 1 else ()
+            # One item of curves: where they are equally long, a row is a point.
+            lengths = {len(value) for value, _ in columns.values() if isinstance(value, np.ndarray) and value.ndim == 1}
+            curves = len(lengths) == 1
+            shape = (lengths.pop(),) if curves else ()
         rows = int(np.prod(shape)) if shape else 1
-        table = {name: _column(value, shape, rows) for name, value in columns.items()}
+        table = {
+            name: _column(value, value.ndim - 1 if curves and isinstance(value, np.ndarray) else core, shape)
+            for name, (value, core) in columns.items()
+        }
         labels = self._labels
         index = labels if labels is not None and len(labels) == rows else None
         return pd.DataFrame(table, index=index if index is not None else range(rows))
@@ -183,7 +189,8 @@ class Model(BaseModel):
 
     def __hash__(self) -> int:
         """Hash a model without arrays; a model with arrays is not hashable."""
-        return hash((type(self), tuple(self.__dict__.values())))
+        known = (None if isinstance(value, float) and math.isnan(value) else value for value in self.__dict__.values())
+        return hash((type(self), tuple(known)))
 
     def __repr__(self) -> str:
         """Show the fields shortly: long arrays by size, least, median and largest."""
@@ -304,24 +311,28 @@ def set_labels(model: Model, labels: Any) -> None:
     object.__setattr__(model, "_labels", labels)
 
 
-def _columns(model: Model, prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _columns(model: Model, prefix: str = "") -> dict[str, tuple[Any, int]]:
+    """Return the fields with the number of axes that belong to one item."""
+    found: dict[str, tuple[Any, int]] = {}
     for name, value in model.__dict__.items():
         if isinstance(value, Model):
             found.update(_columns(value, f"{prefix}{name}."))
         elif not (name == "kind" and not prefix):
-            found[prefix + name] = value
+            found[prefix + name] = value, model.__cores__.get(name, 0)
     return found
 
 
-def _column(value: Any, shape: tuple[int, ...], rows: int) -> Any:
-    if isinstance(value, np.ndarray):
-        if value.ndim <= len(shape) and np.broadcast_shapes(value.shape, shape) == shape:
-            return np.broadcast_to(value, shape).reshape(rows)
-        if shape and value.shape[: len(shape)] == shape:
-            return list(value.reshape(rows, *value.shape[len(shape) :]))
+def _column(value: Any, core: int, shape: tuple[int, ...]) -> Any:
+    """Return one entry a row: numbers, or the array of one item, or the same thing in every row."""
+    rows = int(np.prod(shape)) if shape else 1
+    if not isinstance(value, np.ndarray):
         return [value] * rows
-    return [value] * rows
+    item = value.shape[value.ndim - core :]
+    try:
+        whole = np.broadcast_to(value, shape + item)
+    except ValueError:
+        return [value] * rows  # names of another length, or a curve of another length
+    return list(whole.reshape(rows, *item)) if item else whole.reshape(rows)
 
 
 def _same(left: Any, right: Any) -> bool:

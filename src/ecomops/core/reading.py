@@ -27,7 +27,7 @@ def as_float_array(value: Any, *, nan: bool = False, inf: bool = False) -> NDArr
         return _from_sequence(value, special=nan or inf)
     if nan and value is None:
         return np.asarray(np.nan)
-    if inf and value in ("Infinity", "-Infinity"):
+    if inf and isinstance(value, str) and value in {"Infinity", "-Infinity"}:
         return np.asarray(math.inf if value == "Infinity" else -math.inf)
     if isinstance(value, bool) or not hasattr(value, "to_numpy"):
         raise refuse(f"must be a number or an array of numbers, got {type(value).__name__} {clipped(value)}")
@@ -52,31 +52,51 @@ def float_of(value: float) -> float:
         raise refuse("must be finite, got an integer too large for a float") from None
 
 
+def column_array(value: Any) -> NDArray[Any]:
+    """Return a pandas, Polars or PyArrow column as numpy sees it."""
+    try:
+        try:
+            return np.asarray(value.to_numpy())
+        except ValueError:
+            return np.asarray(value.to_numpy(zero_copy_only=False))  # PyArrow copies where there are nulls
+    except Exception as error:  # noqa: BLE001 - the errors of the engines have no common base
+        raise refuse(f"cannot be read as an array ({clipped(str(error))}), got {type(value).__name__}") from None
+
+
 def _from_numpy(value: NDArray[Any] | np.generic) -> NDArray[np.float64]:
     array = np.asanyarray(value)
     if isinstance(array, np.ma.MaskedArray):
         raise refuse("must be a plain array, got a masked array; fill or drop the masked entries")
+    if array.dtype == np.longdouble:
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as such
+            return np.asarray(array, dtype=np.float64)
     if array.dtype.kind in "fiu":
         return np.asarray(array, dtype=np.float64)
     if array.dtype.kind == "O":
-        return _from_sequence(array.tolist() if array.ndim else [array.item()]).reshape(array.shape)
+        numbers = _from_sequence(array.tolist() if array.ndim else [array.item()])
+        if numbers.size != array.size:
+            raise refuse("must be numbers, got an array of lists")
+        return numbers.reshape(array.shape)
     raise refuse(f"must be numbers, got an array of {array.dtype}")
 
 
 def _from_column(value: Any) -> NDArray[np.float64]:
     """Read a pandas, Polars or PyArrow column; its nulls arrive as NaN and are refused as such."""
-    if str(getattr(value, "dtype", getattr(value, "type", ""))).lower() in {"bool", "boolean"}:
+    kind = getattr(value, "dtype", getattr(value, "type", None))
+    if str(kind).lower() in {"bool", "boolean", "bool[pyarrow]"}:
         raise refuse("must be numbers, got a column of booleans")
-    try:
-        array = value.to_numpy()
-    except ValueError:
-        array = value.to_numpy(zero_copy_only=False)  # PyArrow copies where there are nulls
-    if array.dtype.kind == "O":
-        try:
-            array = value.to_numpy(dtype=np.float64, na_value=np.nan)
-        except (TypeError, ValueError):
-            return _from_sequence(list(value))
-    return _from_numpy(array)
+    array = column_array(value)
+    if array.dtype.kind != "O":
+        return _from_numpy(array)
+    items = array.tolist()
+    kinds = set(map(type, items))
+    gaps = {kind for kind in kinds if kind.__name__ in {"NoneType", "NAType"}}
+    if gaps:
+        items = [math.nan if type(item) in gaps else item for item in items]
+    if kinds & {list, tuple, np.ndarray}:
+        index = next(place for place, item in enumerate(items) if isinstance(item, list | tuple | np.ndarray))
+        raise refuse(f"must be one number a row, got {clipped(items[index])} at index {index}")
+    return _from_sequence(items)
 
 
 def _from_sequence(value: Any, *, special: bool = False, depth: int = 1) -> NDArray[np.float64]:

@@ -6,7 +6,6 @@ import math
 from typing import Literal, TypeAlias
 
 from ecomops.core.arrays import NonNegativeReal, PositiveReal
-from ecomops.core.errors import InputError
 from ecomops.core.model import Model
 from ecomops.core.validation import validated
 
@@ -50,7 +49,7 @@ class Duration(Model):
         >>> Duration(value=1, unit="year").to("month")
         12.0
         """
-        return self.value * days_in(self.unit) / days_in(unit)
+        return self.value * DAYS[self.unit] / DAYS[unit]
 
 
 class DiscountRate(Model):
@@ -86,7 +85,7 @@ class DiscountRate(Model):
         >>> round(DiscountRate(rate=0.10, per="year").per_unit("year"), 12)
         0.1
         """
-        return math.expm1(math.log1p(self.rate) * days_in(unit) / days_in(self.per))
+        return math.expm1(math.log1p(self.rate) * DAYS[unit] / DAYS[self.per])
 
     @validated
     def factor(self, duration: Duration) -> float:
@@ -108,12 +107,3 @@ class DiscountRate(Model):
         0.8
         """
         return math.exp(-math.log1p(self.rate) * duration.to(self.per))
-
-
-def days_in(unit: str) -> float:
-    """Return the days in one unit of time, refusing a unit that does not exist."""
-    try:
-        return DAYS[unit]
-    except (KeyError, TypeError):
-        message = f"unit must be one of {', '.join(DAYS)}, got {unit!r}"
-        raise InputError(message) from None

@@ -16,15 +16,16 @@ from ecomops.core import (
     Matrix,
     Model,
     Num,
-    PositiveReal,
     Text,
     Vector,
     check,
     validated,
 )
-from ecomops.stats.comoments import by_arm, centred
+from ecomops.stats.comoments import by_arm, centred, from_raw
 
 CONDITION_LIMIT = 1e-6
+
+Units = Annotated[float, Floats(scalar=True, ge=1, whole=True)]
 
 
 class Moments(Model):
@@ -41,7 +42,7 @@ class Moments(Model):
 
     columns: tuple[Text, ...]
     """Names of the k columns."""
-    n: Annotated[float, Floats(scalar=True, ge=1, whole=True)]
+    n: Units
     """Number of units."""
     means: Vector
     """Means, shape (k,)."""
@@ -54,7 +55,9 @@ class Moments(Model):
         shapes = (self.means.shape, self.comoments.shape)
         check(shapes == ((size,), (size, size)), f"means and comoments must fit {size} column(s), got shapes {shapes}")
         check(len(set(self.columns)) == size, f"columns must not repeat, got {self.columns}")
-        check(np.diagonal(self.comoments) >= 0, "comoments must have a diagonal >= 0", np.diagonal(self.comoments))
+        diagonal = np.diagonal(self.comoments)
+        check(diagonal >= 0, "comoments must have a diagonal >= 0", diagonal)
+        check(_is_symmetric(self.comoments, diagonal), "comoments must be symmetric", self.comoments, self.comoments.T)
         return self
 
     @classmethod
@@ -79,6 +82,8 @@ class Moments(Model):
         >>> Moments.from_arrays([1e9 + 4, 1e9 + 7, 1e9 + 13, 1e9 + 16], columns=("x",)).variance("x")
         30.0
         """
+        if values.ndim > 2 or not values.shape[0]:
+            raise InputError(f"values must have at least one row and one or two dimensions, got shape {values.shape}")
         rows = values[:, None] if values.ndim == 1 else values
         if rows.shape[1] != len(columns):
             raise InputError(f"columns must name {rows.shape[1]} column(s), got {len(columns)}")
@@ -87,7 +92,7 @@ class Moments(Model):
 
     @classmethod
     @validated
-    def from_sums(cls, *, columns: tuple[Text, ...], n: PositiveReal, sums: Vector, products: Matrix) -> Moments:
+    def from_sums(cls, *, columns: tuple[Text, ...], n: Units, sums: Vector, products: Matrix) -> Moments:
         """Return the moments from raw sums, as a database gives them.
 
         Parameters
@@ -110,7 +115,7 @@ class Moments(Model):
         ------
         InputError
             When the raw sums have lost more than 1e-6 of a variance to rounding: subtract a constant near the mean in
-            the query and try again.
+            the query and try again. Sums and products that are whole numbers below 2**53 are exact, and lose nothing.
 
         Examples
         --------
@@ -121,15 +126,15 @@ class Moments(Model):
             raise InputError(
                 f"sums and products must fit {len(columns)} column(s), got shapes {sums.shape}, {products.shape}"
             )
-        means = sums / n
-        comoments = products - n * np.outer(means, means)
-        lost = n * means * means * np.finfo(float).eps * 16
-        for name, diagonal, rounding in zip(columns, np.diagonal(comoments), lost, strict=True):
-            if diagonal < 0 or (rounding > CONDITION_LIMIT * diagonal and rounding > 0 and diagonal != 0):
+        comoments, rounding = from_raw(n, sums, products)
+        for name, diagonal, lost in zip(columns, np.diagonal(comoments), rounding, strict=True):
+            if diagonal < -lost:
+                raise InputError(f"products must be at least sums ** 2 / n, got less in column {name!r}")
+            if lost > CONDITION_LIMIT * diagonal:
                 raise InputError(
                     f"products have lost the variance of {name!r} to rounding; sum (x - c) with a constant c near its mean"
                 )
-        return cls(columns=columns, n=n, means=means, comoments=comoments)
+        return cls(columns=columns, n=n, means=sums / n, comoments=comoments)
 
     @classmethod
     @validated
@@ -265,6 +270,12 @@ class Moments(Model):
         return self.comoments[self._place(first), self._place(second)] / (self.n - 1)
 
 
+def _is_symmetric(comoments: Any, diagonal: Any) -> Any:
+    """Tell which co-moments equal their mirror image, up to rounding."""
+    scale = np.sqrt(np.outer(diagonal, diagonal))
+    return np.abs(comoments - comoments.T) <= 1e-9 * scale + 1e-12 * np.abs(comoments)
+
+
 class MomentsByArm(Model):
     """The moments of each arm of an experiment.
 
@@ -305,6 +316,8 @@ class MomentsByArm(Model):
             dict(zip(self.arms.tolist(), self.moments, strict=True)),
             dict(zip(other.arms.tolist(), other.moments, strict=True)),
         )
+        if len({type(name) for name in (*mine, *theirs)}) > 1:
+            raise InputError("MomentsByArm: arms must be text in both parts or whole numbers in both")
         names = sorted({*mine, *theirs})
         joined = tuple(mine[n] + theirs[n] if n in mine and n in theirs else {**theirs, **mine}[n] for n in names)
         return MomentsByArm(arms=names, moments=joined)

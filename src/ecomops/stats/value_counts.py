@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Self
 
-from ecomops.core import Column, CountColumn, Model, Num, validated
+import numpy as np
+from pydantic import model_validator
+
+from ecomops.core import Column, CountColumn, Model, check, validated
 
 
 class ValueCounts(Model):
@@ -22,9 +25,16 @@ class ValueCounts(Model):
     count: CountColumn
     """Units with each value, shape (k,)."""
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        sizes = (self.value.size, self.count.size)
+        check(sizes[0] == sizes[1], f"value and count must be equally long, got lengths {sizes[0]} and {sizes[1]}")
+        check(self.value[1:] > self.value[:-1], "value must ascend without repeats", self.value[1:])
+        return self
+
     @classmethod
     @validated
-    def from_arrays(cls, values: Num) -> ValueCounts:
+    def from_arrays(cls, values: Column) -> ValueCounts:
         """Count the values of an array.
 
         Parameters
