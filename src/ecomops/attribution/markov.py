@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import model_validator
 
-from ecomops.attribution.paths import PathTable
+from ecomops.attribution.paths import PathTable, check_channels
 from ecomops.core import Array, Floats, FractionReal, InputError, Labels, Model, Real, Text, Vector, check, validated
 
 Counts = Annotated[Array | Any, Floats(core=1, ge=0)]
+
+NOTHING = 1e-12
+"""What is left of a sum whose parts cancel, as a share of their sizes."""
+ELEMENTS = 2**17
+"""How many numbers of a table paths x channels are held at a time."""
 
 
 class TransitionCounts(Model):
@@ -27,7 +33,7 @@ class TransitionCounts(Model):
     """
 
     channels: Labels
-    """Names of the channels, shape (K,)."""
+    """Names of the channels, all different, shape (K,)."""
     starts: Counts
     """Paths that start with each channel, shape (K,)."""
     moves: Annotated[Array | Any, Floats(core=2, ge=0)]
@@ -41,6 +47,7 @@ class TransitionCounts(Model):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        check_channels(self.channels)
         size = self.channels.size
         shapes = (self.starts.shape, self.converted.shape, self.nulls.shape, self.value.shape)
         check(
@@ -136,9 +143,9 @@ class RemovalEffects(Model):
     conversions_error: Counts
     """Standard error of ``conversions`` with the total itself random, shape (K,)."""
     value_effect: Vector
-    """Share of value lost without the channel, shape (K,); 0 where the paths carry no value."""
+    """Share of value lost without the channel, shape (K,); 0 where the paths carry no value, or returns cancel it."""
     value: Vector
-    """Credit of value: share of the value effects times all value, money, shape (K,)."""
+    """Credit of value: share of the value effects times all value, money, shape (K,); 0 where these effects cancel."""
     p_convert: FractionReal
     """Probability that a path converts."""
     total_conversions: Real
@@ -156,8 +163,8 @@ def removal_effects(paths: PathTable | TransitionCounts) -> RemovalEffects:
     Parameters
     ----------
     paths : PathTable or TransitionCounts
-        Paths, or the counts made from them. With counts alone the standard errors take each path's transitions as
-        independent; with paths they are exact to first order.
+        Paths, or the counts made from them. With counts alone the standard errors trust the chain, in which a step does
+        not depend on those before it; with paths they are exact to first order whatever the paths are.
 
     Returns
     -------
@@ -167,13 +174,14 @@ def removal_effects(paths: PathTable | TransitionCounts) -> RemovalEffects:
     Raises
     ------
     InputError
-        When nothing converts, or a channel of the counts leads nowhere.
+        When nothing converts, no path begins, or paths that have reached a channel never end.
 
     Notes
     -----
     With Q the moves between channels, N = (I - Q)^{-1}, u = s N the expected visits, h = N r the chance to convert from
-    a channel and P = s h, the removal effect of channel c is u_c h_c / (N_cc P): all channels from one inverse. Without
-    null paths P is 1 and an effect is only the share of converting paths that visit the channel.
+    a channel and P = s h, the removal effect of channel c is u_c h_c / (N_cc P): all channels from one inverse. It is the
+    share of the chain's converting walks that visit the channel. Without null paths every walk converts, so that an
+    effect says only how often the chain visits the channel.
 
     References
     ----------
@@ -199,7 +207,7 @@ def removal_effects(paths: PathTable | TransitionCounts) -> RemovalEffects:
     note = (
         ""
         if counts.nulls.sum() > 0
-        else "; no null paths, so an effect is the share of converting paths that visit the channel"
+        else "; no null paths, so an effect says only how often the chain visits the channel"
     )
     return RemovalEffects(
         channel=counts.channels,
@@ -221,10 +229,11 @@ def _chain(counts: TransitionCounts) -> dict[str, Any]:
     """Return the chain of the counts and its fundamental matrix."""
     leaving = counts.moves.sum(axis=1) + counts.converted + counts.nulls
     visited = counts.starts + counts.moves.sum(axis=0)
-    stuck = (visited > 0) & (leaving <= 0)
-    if stuck.any():
+    # Rounding may hide that I - Q is singular, so ask the counts themselves.
+    trapped = (visited > 0) & ~_ending(counts)
+    if trapped.any():
         raise InputError(
-            f"channel {counts.channels[int(np.argmax(stuck))]!r} is reached but never left; count its exits too"
+            f"no path ever ends once it has reached channel {counts.channels[int(np.argmax(trapped))]!r}; count its exits too"
         )
     safe = np.where(leaving > 0, leaving, 1.0)
     q = counts.moves / safe[:, None]
@@ -235,11 +244,9 @@ def _chain(counts: TransitionCounts) -> dict[str, Any]:
     try:
         fundamental = np.linalg.inv(np.eye(start.size) - q)
     except np.linalg.LinAlgError:
-        raise InputError("moves hold channels from which no path ever ends; count their exits too") from None
-    convert = counts.converted / safe
-    h = fundamental @ convert
+        raise InputError("moves must not outweigh the exits by more than 1e15: paths would hardly ever end") from None
+    h = fundamental @ (counts.converted / safe)
     return {
-        "q": q,
         "start": start,
         "begun": begun,
         "n": fundamental,
@@ -247,8 +254,17 @@ def _chain(counts: TransitionCounts) -> dict[str, Any]:
         "h": h,
         "p": float(start @ h),
         "safe": safe,
-        "r": convert,
     }
+
+
+def _ending(counts: TransitionCounts) -> Any:
+    """Tell from which channels some path ends: backwards from the exits, one step a round."""
+    ends = counts.converted + counts.nulls > 0
+    fresh = ends
+    while fresh.any():
+        fresh = (counts.moves[:, fresh] > 0).any(axis=1) & ~ends
+        ends = ends | fresh
+    return ends
 
 
 def _effects(chain: dict[str, Any], h: Any, p: float) -> Any:
@@ -258,14 +274,16 @@ def _effects(chain: dict[str, Any], h: Any, p: float) -> Any:
 def _value(counts: TransitionCounts, chain: dict[str, Any]) -> tuple[Any, Any]:
     """Return effects and credit on value: the exit to a conversion pays its mean value."""
     zeros = np.zeros(counts.channels.size)
-    total = float(counts.value.sum())
-    h = chain["n"] @ (counts.value / chain["safe"])
+    paid = counts.value / chain["safe"]
+    h = chain["n"] @ paid
     expected = float(chain["start"] @ h)
-    if not np.any(counts.value) or abs(expected) < 1e-300:
+    if abs(expected) <= NOTHING * float(chain["u"] @ np.abs(paid)):
         return zeros, zeros
     effect = _effects(chain, h, expected)
-    summed = effect.sum()
-    return effect, effect / summed * total if summed else zeros
+    summed = float(effect.sum())
+    if abs(summed) <= NOTHING * float(np.abs(effect).sum()):
+        return effect, zeros
+    return effect, effect / summed * float(counts.value.sum())
 
 
 def _errors(
@@ -276,68 +294,73 @@ def _errors(
     An effect is a smooth function of additive counts, so its variance is the sum over paths of the squared influence of
     one path; the total of conversions is one of the counts.
     """
-    size = counts.channels.size
-    log_start, log_move, log_exit, log_null = _influence(chain)
-    total = float(counts.converted.sum())
-    if isinstance(paths, TransitionCounts):
-        weights, parts = _independent(counts, log_start, log_move, log_exit, log_null)
-    else:
-        weights, parts = _by_path(paths, size, log_start, log_move, log_exit, log_null)
-    influence, bought = parts
-    effect_influence = influence * effect
-    effect_variance = weights @ np.square(effect_influence)
-    share = effect / effect.sum()
-    share_influence = (effect_influence - share * effect_influence.sum(axis=1, keepdims=True)) / effect.sum()
-    credit_influence = share_influence * total + bought[:, None] * share
-    return np.sqrt(effect_variance), np.sqrt(weights @ np.square(credit_influence))
+    steps = _Steps(chain, effect)
+    parts = steps.each(counts) if isinstance(paths, TransitionCounts) else steps.along(paths)
+    total, summed = float(counts.converted.sum()), effect.sum()
+    share = effect / summed
+    of_effect, of_credit = np.zeros(effect.size), np.zeros(effect.size)
+    for weights, lost, bought in parts:
+        of_effect += weights @ np.square(lost)
+        rest = bought - lost.sum(axis=1) * (total / summed)
+        of_credit += weights @ np.square(lost * (total / summed) + rest[:, None] * share)
+    return np.sqrt(of_effect), np.sqrt(of_credit)
 
 
-def _influence(chain: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
-    """Return d ln(effect_c) by one more start, move, conversion exit and null exit, last axis c."""
-    n, u, h, p, start = chain["n"], chain["u"], chain["h"], chain["p"], chain["start"]
-    diagonal = np.diagonal(n)
-    safe_u, safe_h = np.where(u > 0, u, 1.0), np.where(h > 0, h, 1.0)
-    seen = (u > 0) & (h > 0)
-    # By the probabilities themselves: s_j, q_ij and r_i.
-    by_start = n / safe_u[None, :] - (h / p)[:, None]
-    by_move = (
-        u[:, None, None] * n[None, :, :] / safe_u
-        + n.T[:, None, :] * h[None, :, None] / safe_h
-        - n.T[:, None, :] * n[None, :, :] / diagonal
-        - (u[:, None] * h[None, :] / p)[:, :, None]
-    )
-    by_exit = n.T / safe_h - (u / p)[:, None]
-    # One more count in a row moves every probability of the row: dq_ij = (1[j] - q_ij) / leaving_i.
-    mean_move = np.einsum("ij,ijc->ic", chain["q"], by_move) + chain["r"][:, None] * by_exit
-    leaving = chain["safe"]
-    move = (by_move - mean_move[:, None, :]) / leaving[:, None, None]
-    out = (by_exit - mean_move) / leaving[:, None]
-    null = -mean_move / leaving[:, None]
-    begin = (by_start - (start @ by_start)[None, :]) / chain["begun"]
-    return begin * seen, move * seen, out * seen, null * seen
+class _Steps:
+    """What one more start or step does to effect_c, last axis c.
 
+    A step from i adds one to its row of counts: dq_ij = (1[j] - q_ij) / leaving_i. With the conversion as state K, the null
+    exit as state K + 1 and h = 1, 0 there, a step to j does ``a_i ahead_j + back_i * between_j + mean_i``.
+    """
 
-def _by_path(paths: PathTable, size: int, begin: Any, move: Any, out: Any, null: Any) -> tuple[Any, tuple[Any, Any]]:
-    """Add the influence of every count that a path makes; converting and null paths apart."""
-    codes = paths.codes.astype(np.intp)
-    first, last = paths.offsets[:-1].astype(np.intp), paths.offsets[1:].astype(np.intp) - 1
-    inner = np.ones(codes.size, dtype=bool)
-    inner[last] = False
-    place = np.flatnonzero(inner)
-    path = np.repeat(np.arange(first.size), paths.lengths)[place]
-    walked = begin[codes[first]].copy()
-    flat = move.reshape(size * size, size)
-    pair = codes[place] * size + codes[place + 1]
-    for channel in range(size):
-        walked[:, channel] += np.bincount(path, weights=flat[pair, channel], minlength=first.size)
-    influence = np.concatenate([walked + out[codes[last]], walked + null[codes[last]]])
-    bought = np.concatenate([np.ones(first.size), np.zeros(first.size)])
-    return np.concatenate([paths.conversions, paths.nulls]), (influence, bought)
+    def __init__(self, chain: dict[str, Any], effect: Any) -> None:
+        n, u, h, p, leaving = chain["n"], chain["u"], chain["h"], chain["p"], chain["safe"][:, None]
+        # Where u or h is 0, so is the effect.
+        safe_u, safe_h = np.where(u > 0, u, 1.0), np.where(h > 0, h, 1.0)
+        visits, unit = np.vstack([n, np.zeros((2, u.size))]), np.eye(u.size)
+        # What a state is worth: the chance to convert from it.
+        self.worth = np.append(h, [1.0, 0.0])
+        self.begun = chain["begun"]
+        self.a = u[:, None] / leaving
+        self.back = n.T / leaving
+        self.ahead = (visits / safe_u - self.worth[:, None] / p) * effect
+        self.between = (self.worth[:, None] / safe_h - visits / np.diagonal(n)) * effect
+        # The average over the row, closed by Q N = N - I and Q h + r = h.
+        ahead, between = self.ahead[:-2] - unit / safe_u * effect, self.between[:-2] + unit / np.diagonal(n) * effect
+        self.mean = -(self.a * ahead + self.back * between)
 
+    def step(self, here: Any, there: Any) -> Any:
+        """Return the influence of one more step."""
+        moved = self.back[here]
+        moved *= self.between[there]
+        moved += self.a[here] * self.ahead[there]
+        moved += self.mean[here]
+        return moved
 
-def _independent(counts: TransitionCounts, begin: Any, move: Any, out: Any, null: Any) -> tuple[Any, tuple[Any, Any]]:
-    size = counts.channels.size
-    weights = np.concatenate([counts.starts, counts.moves.ravel(), counts.converted, counts.nulls])
-    influence = np.concatenate([begin, move.reshape(size * size, size), out, null])
-    bought = np.concatenate([np.zeros(size + size * size), np.ones(size), np.zeros(size)])
-    return weights, (influence, bought)
+    def along(self, paths: PathTable) -> Iterator[tuple[Any, Any, Any]]:
+        """Yield weights, influence and conversions of paths that end in a conversion, and of those that do not."""
+        size = self.a.size
+        codes, bounds = paths.codes.astype(np.intp), paths.offsets.astype(np.intp)
+        there = np.append(codes[1:], size + 1)
+        there[bounds[1:] - 1] = size + 1
+        rows = max(ELEMENTS // size, 1)
+        cuts = np.unique(np.searchsorted(bounds, np.append(np.arange(0, codes.size, rows), codes.size)))
+        for low, high in zip(cuts[:-1], cuts[1:], strict=True):
+            part = slice(bounds[low], bounds[high])
+            null = np.add.reduceat(self.step(codes[part], there[part]), bounds[low:high] - bounds[low])
+            null += self.ahead[codes[bounds[low:high]]] / self.begun
+            yield paths.nulls[low:high], null, np.zeros(high - low)
+            sold = low + np.flatnonzero(paths.conversions[low:high])
+            last = codes[bounds[sold + 1] - 1]
+            bought = null[sold - low] + self.step(last, size) - self.step(last, size + 1)
+            yield paths.conversions[sold], bought, np.ones(sold.size)
+
+    def each(self, counts: TransitionCounts) -> Iterator[tuple[Any, Any, Any]]:
+        """Yield the same of single starts and steps, each of which moves the chance that its path converts."""
+        size = self.a.size
+        yield counts.starts, self.ahead[:-2] / self.begun, self.worth[:-2]
+        counted = np.column_stack([counts.moves, counts.converted, counts.nulls])
+        for here in range(size):
+            there = np.flatnonzero(counted[here])
+            step = self.step(np.full(there.size, here), there)
+            yield counted[here, there], step, self.worth[there] - self.worth[here]

@@ -28,12 +28,15 @@ Codes = Annotated[Array | Any, Floats(core=1, ge=0, whole=True)]
 Column = Annotated[Array | Any, Floats(core=1)]
 Weights = Annotated[Array | Any, Floats(core=1, ge=0)]
 
+MICROSECONDS = 86_400e6
+"""Microseconds of a day."""
+
 
 class PathTable(Model):
-    """Distinct paths with their conversions, value and paths that led to nothing.
+    """Paths with their conversions, their value and how often they led to nothing.
 
     Paths lie one behind the other in ``codes``; path i is ``codes[offsets[i]:offsets[i + 1]]``. ``a + b`` adds tables of
-    different days or shards.
+    different users that were cut by the same rules; a user whose touches are split between two tables is two users.
 
     Examples
     --------
@@ -43,7 +46,7 @@ class PathTable(Model):
     """
 
     channels: Labels
-    """Names of the channels, shape (K,), sorted."""
+    """Names of the channels, all different, shape (K,)."""
     codes: Codes
     """Channel numbers of all touches, path behind path, shape (touches,)."""
     offsets: Codes
@@ -56,19 +59,27 @@ class PathTable(Model):
     """Customers whose path ended without a conversion, shape (paths,)."""
     ages: Weights | None = None
     """Days from each touch to the end of its path, shape (touches,), where the times are known."""
+    lookback: Duration | None = None
+    """How far before a conversion its touches reach; None where nothing was left out."""
+    restart: Flag = True
+    """Whether a path begins anew after a conversion."""
+    conversion_is_touch: Flag = True
+    """Whether the channel of a conversion is the last touch of its path."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        check_channels(self.channels)
+        check(self.codes.ndim == 1 == self.offsets.ndim, "codes and offsets must have one dimension")
         size = self.offsets.size - 1
-        sizes = (self.conversions.size, self.value.size, self.nulls.size)
-        check(sizes == (size,) * 3, f"conversions, value and nulls must have {size} paths, got {sizes}")
+        shapes = (self.conversions.shape, self.value.shape, self.nulls.shape)
+        check(shapes == ((size,),) * 3, f"conversions, value and nulls must have {size} paths, got shapes {shapes}")
         check(np.diff(self.offsets) > 0, "offsets must ascend: a path has at least one touch")
         check(
             self.offsets[0] == 0 and self.offsets[-1] == self.codes.size,
             "offsets must go from 0 to the number of touches",
         )
-        check(self.codes < max(self.channels.size, 1), f"codes must be below {self.channels.size}", self.codes)
-        check(self.ages is None or self.ages.size == self.codes.size, "ages must have one value a touch")
+        check(self.codes < self.channels.size, f"codes must be below {self.channels.size}", self.codes)
+        check(self.ages is None or self.ages.shape == self.codes.shape, "ages must have one value a touch")
         return self
 
     @classmethod
@@ -114,8 +125,10 @@ class PathTable(Model):
         """
         if not separator.strip():
             raise InputError(f"separator must not be blank, got {separator!r}")
-        if not paths.size or paths.dtype.kind != "O":
-            raise InputError("paths must hold at least one path as text, got none")
+        if not paths.size:
+            raise InputError("paths must hold at least one path, got none")
+        if paths.dtype.kind != "O":
+            raise InputError(f"paths must be text, got the number {paths[0]} at index 0")
         columns = [
             _column(part, paths.size, name)
             for part, name in ((conversions, "conversions"), (value, "value"), (nulls, "nulls"))
@@ -137,7 +150,7 @@ class PathTable(Model):
             raise InputError(
                 f"paths must not hold an empty name, got {paths[row]!r} at index {row}; drop it or name the channel"
             )
-        return _merged(channels, merged[codes], np.concatenate([[0], np.cumsum(lengths)]), *sums)
+        return cls(**_merged(channels, merged[codes], np.concatenate([[0], np.cumsum(lengths)]), *sums))
 
     @classmethod
     @validated
@@ -159,13 +172,14 @@ class PathTable(Model):
         Parameters
         ----------
         frame : data frame
-            One row a touch or conversion, in any order.
+            One row a touch or conversion, in any order. Of one user's rows at one time, touches come before conversions,
+            and then channels by name: give times as fine as they are known.
         user, time, channel : str
-            Columns of users, times, and channels.
+            Columns of users, times (those with a zone are compared in UTC), and channels.
         conversion : str
             Column that is 1 (or true) where the row is a conversion.
         value : str, optional
-            Column of the value of conversions, money.
+            Column of the value of conversions, money; negative for a return.
         lookback : Duration, optional
             Touches older than this before a conversion (inclusive) are left out; all count by default.
         restart : bool
@@ -176,8 +190,9 @@ class PathTable(Model):
         Returns
         -------
         PathTable
-            One row a journey, with the age of each touch in days. What follows the last conversion of a user, and users
-            who never converted, are null paths. A conversion without a touch in its lookback is left out.
+            One row a journey, with the age of each touch in days, and the channels that are in one. What follows the last
+            conversion of a user, and users who never converted, are null paths. A conversion without a touch in its
+            lookback is left out.
 
         Raises
         ------
@@ -202,12 +217,14 @@ class PathTable(Model):
         names = {"user": user, "time": time, "channel": channel, "conversion": conversion}
         if value is not None:
             names["value"] = value
-        data = frames.read(frame, names, times=("time",))
-        log = _sorted_log(data, conversion)
-        if not log["user"].size:
+        # The wall clock of a zone runs backwards once a year.
+        data = frames.read(frame, names, times=("time",), numbers=("value",), zone="UTC")
+        if not data["time"].size:
             raise InputError("frame has no rows")
-        span = None if lookback is None else lookback.to("day")
-        return _journeys(log, span, restart=restart, conversion_is_touch=conversion_is_touch)
+        parts = _journeys(
+            _sorted_log(data, conversion), lookback, restart=restart, conversion_is_touch=conversion_is_touch
+        )
+        return cls(**parts, lookback=lookback, restart=restart, conversion_is_touch=conversion_is_touch)
 
     def __add__(self, other: PathTable) -> PathTable:
         """Add two tables; equal paths without ages are merged."""
@@ -215,6 +232,12 @@ class PathTable(Model):
             return NotImplemented
         if (self.ages is None) != (other.ages is None):
             raise InputError("PathTable: ages must be in both tables to add them, or in none")
+        rules = {name: getattr(self, name) for name in ("lookback", "restart", "conversion_is_touch")}
+        for name, rule in rules.items():
+            if rule != getattr(other, name):
+                raise InputError(
+                    f"PathTable: {name} must be equal to add tables, got {rule} and {getattr(other, name)}"
+                )
         channels = np.array(sorted({*self.channels.tolist(), *other.channels.tolist()}), dtype=object)
         codes = np.concatenate(
             [np.searchsorted(channels, part.channels)[part.codes.astype(np.intp)] for part in (self, other)]
@@ -222,7 +245,7 @@ class PathTable(Model):
         offsets = np.concatenate([self.offsets, self.codes.size + other.offsets[1:]]).astype(np.intp)
         sums = [np.concatenate([getattr(self, n), getattr(other, n)]) for n in ("conversions", "value", "nulls")]
         if self.ages is None or other.ages is None:
-            return _merged(channels, codes, offsets, *sums)
+            return PathTable(**_merged(channels, codes, offsets, *sums), **rules)
         ages = np.concatenate([self.ages, other.ages])
         conversions, money, nulls = sums
         return PathTable(
@@ -233,12 +256,20 @@ class PathTable(Model):
             value=money,
             nulls=nulls,
             ages=ages,
+            **rules,
         )
 
     @property
     def lengths(self) -> NDArray[np.intp]:
         """Touches in each path, shape (paths,)."""
         return np.diff(self.offsets).astype(np.intp)
+
+
+def check_channels(channels: NDArray[Any]) -> None:
+    """Refuse names that are no text or that stand for two channels."""
+    check(channels.dtype.kind == "O" or not channels.size, "channels must be text, got whole numbers")
+    names = channels.tolist()
+    check(len(set(names)) == len(names), "channels must be different from each other")
 
 
 def _column(value: Any, size: int, name: str) -> NDArray[np.float64]:
@@ -248,8 +279,8 @@ def _column(value: Any, size: int, name: str) -> NDArray[np.float64]:
     return np.broadcast_to(array, (size,))
 
 
-def _merged(channels: Any, codes: Any, offsets: Any, conversions: Any, value: Any, nulls: Any) -> PathTable:
-    """Add up equal paths; a path is one key of bytes."""
+def _merged(channels: Any, codes: Any, offsets: Any, conversions: Any, value: Any, nulls: Any) -> dict[str, Any]:
+    """Add up equal paths, the fields of a table; a path is one key of bytes."""
     flat = np.ascontiguousarray(codes, dtype=np.int32)
     bounds = offsets.tolist()
     view = flat.tobytes()
@@ -263,61 +294,63 @@ def _merged(channels: Any, codes: Any, offsets: Any, conversions: Any, value: An
     rank[[place[key] for key in order]] = np.arange(len(order))
     group = rank[group]
     lengths = np.array([len(key) // 4 for key in order], dtype=np.intp)
-    return PathTable(
-        channels=channels,
-        codes=np.frombuffer(b"".join(order), dtype=np.int32),
-        offsets=np.concatenate([[0], np.cumsum(lengths)]),
-        conversions=np.bincount(group, weights=conversions, minlength=len(order)),
-        value=np.bincount(group, weights=value, minlength=len(order)),
-        nulls=np.bincount(group, weights=nulls, minlength=len(order)),
-    )
+    return {
+        "channels": channels,
+        "codes": np.frombuffer(b"".join(order), dtype=np.int32),
+        "offsets": np.concatenate([[0], np.cumsum(lengths)]),
+        "conversions": np.bincount(group, weights=conversions, minlength=len(order)),
+        "value": np.bincount(group, weights=value, minlength=len(order)),
+        "nulls": np.bincount(group, weights=nulls, minlength=len(order)),
+    }
 
 
 def _sorted_log(data: dict[str, NDArray[Any]], conversion: str) -> dict[str, NDArray[Any]]:
-    """Sort by user and time; at one time touches come before conversions."""
-    flag = data["conversion"]
-    if flag.dtype.kind not in "iufb" or not np.isin(flag, (0, 1)).all():
-        raise InputError(f"conversion must be 0 or 1 in every row, got something else in column {conversion!r}")
+    """Sort by user and time; rows at one time in an order that does not depend on the frame's."""
+    flag = _flags(data["conversion"], conversion)
     users, _ = frames.factorize(data["user"])
     names = data["channel"] if data["channel"].dtype.kind == "O" else data["channel"].astype(str).astype(object)
     channel, channels = frames.factorize(names)
     if any(not name.strip() for name in channels.tolist()):
         raise InputError("channel must not be blank; drop those rows or name the channel")
-    days = data["time"].astype("datetime64[us]").astype(np.int64) / 86_400e6
-    order = np.lexsort((flag, days, users))
-    money = data["value"].astype(np.float64) if "value" in data else np.zeros(flag.size)
+    time, money = data["time"].astype(np.int64), data.get("value")
+    keys = (channels.size * flag + channel, time, users)
+    order = np.lexsort(keys if money is None else (money, *keys))
     return {
         "user": users[order],
-        "day": days[order],
+        "time": time[order],
         "channel": channel[order],
-        "conversion": flag[order].astype(bool),
-        "value": money[order],
+        "conversion": flag[order],
+        "value": np.zeros(flag.size) if money is None else money[order],
         "channels": channels,
     }
 
 
+def _flags(flag: NDArray[Any], column: str) -> NDArray[np.bool_]:
+    if flag.dtype.kind == "O":
+        raise InputError(f"conversion must be 0 or 1 in every row, got text in column {column!r}")
+    bad = ~np.isin(flag, (0, 1))
+    if bad.any():
+        raise InputError(f"conversion must be 0 or 1 in every row, got {flag[bad][0]:g} in column {column!r}")
+    return flag.astype(bool)
+
+
 def _journeys(
-    log: dict[str, NDArray[Any]], lookback: float | None, *, restart: bool, conversion_is_touch: bool
-) -> PathTable:
+    log: dict[str, NDArray[Any]], lookback: Duration | None, *, restart: bool, conversion_is_touch: bool
+) -> dict[str, Any]:
     """Cut the sorted log into journeys: one an end (conversion, or the last row of what did not convert)."""
-    user, day, bought = log["user"], log["day"], log["conversion"]
-    size = user.size
+    user, time, bought = log["user"], log["time"], log["conversion"]
     first_of_user = np.searchsorted(user, user, side="left")
     last_row = np.append(user[1:] != user[:-1], True)
-    is_end = bought | last_row
-    ends = np.flatnonzero(is_end)
+    ends = np.flatnonzero(bought | last_row)
     converted = bought[ends]
-    previous = np.concatenate([[-1], ends[:-1]])
-    fresh = np.maximum(first_of_user[ends], previous + 1)
+    fresh = np.maximum(first_of_user[ends], np.concatenate([[0], ends[:-1] + 1]))
     # A null path never takes up touches that a conversion has used.
     starts = np.where(converted & (not restart), first_of_user[ends], fresh)
     if lookback is not None:
-        oldest = day[ends] - lookback * (1 + 1e-12) - 1e-9
-        key = user * (float(day.max() - day.min()) + 2.0) + (day - day.min())
-        target = user[ends] * (float(day.max() - day.min()) + 2.0) + np.maximum(oldest - day.min(), 0.0)
-        starts = np.where(converted, np.maximum(starts, np.searchsorted(key, target, side="left")), starts)
-    is_touch = np.ones(size, dtype=bool) if conversion_is_touch else ~bought
-    lengths = np.maximum(ends + 1 - starts, 0)
+        reach = round(min(lookback.to("day") * MICROSECONDS, 2.0**62))
+        starts = _first_since(time, np.where(converted, time[ends] - reach, time[starts]), starts, ends)
+    is_touch = np.ones(user.size, dtype=bool) if conversion_is_touch else ~bought
+    lengths = ends + 1 - starts
     rows = np.repeat(starts - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths) + np.arange(lengths.sum())
     journey = np.repeat(np.arange(ends.size), lengths)
     kept = is_touch[rows]
@@ -326,12 +359,22 @@ def _journeys(
     there = touches > 0
     if not there.any():
         raise InputError("frame has no touch inside the lookback of any conversion")
-    return PathTable(
-        channels=log["channels"],
-        codes=log["channel"][rows],
-        offsets=np.concatenate([[0], np.cumsum(touches[there])]),
-        conversions=converted[there].astype(np.float64),
-        value=np.where(converted, log["value"][ends], 0.0)[there],
-        nulls=(~converted)[there].astype(np.float64),
-        ages=np.maximum(day[ends][journey] - day[rows], 0.0),
-    )
+    met, codes = np.unique(log["channel"][rows], return_inverse=True)
+    return {
+        "channels": log["channels"][met],
+        "codes": codes,
+        "offsets": np.concatenate([[0], np.cumsum(touches[there])]),
+        "conversions": converted[there].astype(np.float64),
+        "value": np.where(converted, log["value"][ends], 0.0)[there],
+        "nulls": (~converted)[there].astype(np.float64),
+        "ages": (time[ends][journey] - time[rows]) / MICROSECONDS,
+    }
+
+
+def _first_since(time: Any, oldest: Any, low: Any, high: Any) -> Any:
+    """Return the first row of each span [low, high] that is not before ``oldest``; the row ``high`` is not."""
+    while (wide := low < high).any():
+        middle = (low + high) // 2
+        late = time[middle] >= oldest
+        low, high = np.where(wide & ~late, middle + 1, low), np.where(wide & late, middle, high)
+    return low

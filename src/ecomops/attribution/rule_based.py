@@ -158,8 +158,10 @@ def rule_credit(paths: PathTable, *, rule: CreditRule) -> ChannelCredit:
     weights = _weights(paths, rule)
     path = np.repeat(np.arange(paths.lengths.size), paths.lengths)
     codes, size = paths.codes.astype(np.intp), paths.channels.size
-    conversions = np.bincount(codes, weights=weights * paths.conversions[path], minlength=size)
-    value = np.bincount(codes, weights=weights * paths.value[path], minlength=size)
+    conversions, value = (
+        _settled(np.bincount(codes, weights=weights * column[path], minlength=size), column)
+        for column in (paths.conversions, paths.value)
+    )
     total = float(paths.conversions.sum())
     return ChannelCredit(
         channel=paths.channels,
@@ -170,6 +172,14 @@ def rule_credit(paths: PathTable, *, rule: CreditRule) -> ChannelCredit:
         total_value=float(paths.value.sum()),
         method=type(rule).__name__,
     )
+
+
+def _settled(credit: Any, column: Any) -> Any:
+    """Give what rounding left over to the largest credit: where returns cancel sales it is not small against the total."""
+    gap = float(column.sum() - credit.sum())
+    check(abs(gap) <= 1e-9 * float(np.abs(column).sum()), "weights of a path must sum to 1", gap)
+    credit[np.argmax(np.abs(credit))] += gap
+    return credit
 
 
 def _weights(paths: PathTable, rule: Any) -> Any:

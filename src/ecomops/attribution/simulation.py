@@ -46,8 +46,8 @@ class TouchLog(Model):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        sizes = {part.size for part in (self.user, self.day, self.channel, self.conversion)}
-        check(len(sizes) == 1, f"columns must be equally long, got lengths {sorted(sizes)}")
+        shapes = {part.shape for part in (self.user, self.day, self.channel, self.conversion)}
+        check(shapes == {self.user.shape}, f"columns must be equally long, got shapes {sorted(shapes)}")
         return self
 
 
@@ -75,7 +75,7 @@ def simulate_touches(
     base : float
         Log-odds of a conversion without any channel.
     mean_touches : float
-        Mean number of touches a user, > 0; every user has at least one.
+        Mean number of touches a user, > 0; every user has at least one, so that less than 1 is as 1.
     days : float
         Length of the log in days.
     rng : int, numpy.random.Generator or None
@@ -89,7 +89,7 @@ def simulate_touches(
     Raises
     ------
     InputError
-        When there are no channels, not one effect a channel, or more than 1e9 touches to draw.
+        When there are no channels, not one effect a channel, or more than 1e9 touches, or users times channels, to draw.
 
     Examples
     --------
@@ -102,8 +102,10 @@ def simulate_touches(
         raise InputError(
             f"effect must have one value a channel, got shape {effect.shape} for {channels.size} channel(s)"
         )
-    if mean_touches * users > 1e9:
+    if max(mean_touches, 1.0) * users > 1e9:
         raise InputError(f"mean_touches must leave at most 1e9 touches in all, got {mean_touches:g} for {users} users")
+    if users * channels.size > 1e9:
+        raise InputError(f"users must be at most 1e9 over the {channels.size} channels, got {users}")
     touches = 1 + rng.poisson(max(mean_touches - 1.0, 0.0), users)
     user = np.repeat(np.arange(users), touches)
     place = rng.integers(0, channels.size, user.size)
