@@ -145,7 +145,8 @@ def _reached(users: Any, events: Any, times: Any, steps: tuple[str, ...], window
     users, times = users[order], times[order]
     names = {name: code for code, name in enumerate(dict.fromkeys(steps))}
     codes = np.array([names[name] for name in events[order].tolist()], dtype=np.intp)
-    limit = None if window is None else window.to("day") * 86_400e6
+    # Whole microseconds: 13 minutes, given as 13 / 1440 of a day, must not lose the last event to rounding.
+    limit = None if window is None else np.round(window.to("day") * 86_400e6)
     where = [np.flatnonzero(codes == names[name]) for name in dict.fromkeys(steps)]
     now = where[names[steps[0]]]
     start_time, who = times[now], users[now]
@@ -167,7 +168,7 @@ def _reached(users: Any, events: Any, times: Any, steps: tuple[str, ...], window
 
 
 def _table(steps: tuple[str, ...], counts: Any, confidence: float) -> Funnel:
-    z = float(special.ndtri(0.5 + confidence / 2))
+    z = -float(special.ndtri((1.0 - confidence) / 2))
     before = np.concatenate([[counts[0]], counts[:-1]])
     there = before > 0
     safe = np.where(there, before, 1.0)

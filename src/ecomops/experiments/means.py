@@ -12,6 +12,7 @@ from ecomops.stats.moments import Moments, MomentsByArm
 
 Arm = Text | Whole
 VarianceMethod = Literal["welch", "pooled", "normal"]
+ROUNDING = 1e-14
 
 
 class Ratio(Model):
@@ -87,8 +88,9 @@ def difference(
     error_t, error_c = var_t / n_t, var_c / n_c
     total = error_t + error_c
     if variance == "welch":
-        spread = error_t * error_t / (n_t - 1.0) + error_c * error_c / (n_c - 1.0)
-        freedom = total * total / spread if spread > 0 else freedom
+        # Shares of the error, not its squares, which leave the range of floats for odd units of money.
+        share = error_t / total if total > 0 else 0.5
+        freedom = 1.0 / (share * share / (n_t - 1.0) + (1.0 - share) ** 2 / (n_c - 1.0))
     elif variance == "normal":
         freedom = np.inf
     return Estimate(
@@ -110,6 +112,14 @@ def _level(moments: MomentsByArm, arm: str | int, metric: str | Ratio, role: str
     if arm not in names:
         raise InputError(f"{role} must be one of {names}, got {arm!r}")
     part = moments[arm]
+    wanted = (
+        {"metric.numerator": metric.numerator, "metric.denominator": metric.denominator}
+        if isinstance(metric, Ratio)
+        else {"metric": metric}
+    )
+    for argument, column in wanted.items():
+        if column not in part.columns:
+            raise InputError(f"{argument} must be one of {part.columns}, got {column!r}")
     if part.n < 2:
         raise InputError(f"{role} must have at least 2 units, got {part.n:g} in arm {arm!r}")
     if isinstance(metric, Ratio):
@@ -122,9 +132,8 @@ def _ratio(part: Moments, metric: Ratio, role: str) -> tuple[float, float, float
     if bottom <= 0:
         raise InputError(f"metric.denominator must have a mean > 0, got {bottom} in the {role}")
     ratio = float(part.mean(metric.numerator)) / bottom
-    spread = (
-        part.variance(metric.numerator)
-        - 2.0 * ratio * part.covariance(metric.numerator, metric.denominator)
-        + ratio * ratio * part.variance(metric.denominator)
-    )
-    return ratio, max(float(spread), 0.0) / (bottom * bottom), part.n
+    apart = float(part.variance(metric.numerator) + ratio * ratio * part.variance(metric.denominator))
+    spread = apart - 2.0 * ratio * float(part.covariance(metric.numerator, metric.denominator))
+    # A ratio that is the same for every unit leaves only rounding, which must not pass for a tiny error.
+    spread = spread if spread > ROUNDING * apart else 0.0
+    return ratio, spread / (bottom * bottom), part.n

@@ -22,7 +22,6 @@ from ecomops.core import (
 )
 
 ProportionMethod = Literal["miettinen-nurminen", "score", "newcombe", "agresti-caffo", "wald"]
-BISECTIONS = 80
 
 
 class ProportionComparison(Model):
@@ -119,7 +118,7 @@ def compare_proportions(
         if np.any(x > n):
             bad = int(np.argmax(x > n))
             raise InputError(f"{name}_successes must be <= {name}_trials, got {x.ravel()[bad]:g} of {n.ravel()[bad]:g}")
-    z = special.ndtri(0.5 + confidence / 2)
+    z = -float(special.ndtri((1.0 - confidence) / 2))
     lower, upper = _METHODS[method](x1, n1, x2, n2, z)
     statistic, varies = pooled_statistic(x1, n1, x2, n2)
     gap = x1 / n1 - x2 / n2
@@ -128,8 +127,8 @@ def compare_proportions(
         treatment=x1 / n1,
         control=x2 / n2,
         difference=gap,
-        lower=np.minimum(lower, gap),
-        upper=np.maximum(upper, gap),
+        lower=lower,
+        upper=upper,
         statistic=np.where(varies, statistic, np.nan),
         p_value=np.where(varies, np.minimum(2 * special.ndtr(-np.abs(statistic)), 1.0), 1.0),
         confidence=confidence,
@@ -172,39 +171,75 @@ def _newcombe(x1: Any, n1: Any, x2: Any, n2: Any, z: float) -> tuple[Any, Any]:
     return lower, p1 - p2 + np.sqrt(np.square(u1 - p1) + np.square(p2 - l2))
 
 
-def _constrained(x1: Any, n1: Any, x2: Any, n2: Any, gap: Any) -> tuple[Any, Any]:
-    """Return the maximum-likelihood proportions under p1 - p2 = gap, by the closed form of Farrington & Manning."""
+def _null_variance(x1: Any, n1: Any, x2: Any, n2: Any, gap: Any) -> Any:
+    """Return the variance of the difference at the likeliest proportions with p1 - p2 = gap.
+
+    They are the middle root of the cubic of Miettinen & Nurminen (1985), appendix 1, which Farrington & Manning write with
+    an arc cosine. That loses half of the digits where two roots meet (rare successes, many trials), so only the root that
+    stands apart is taken from it, and the other two from the quadratic that is left.
+    """
+    # The four ways to name arms and successes have one variance: take the one with 0 <= gap and the lone root above.
+    back = gap < 0
+    x1, n1, x2, n2 = np.where(back, x2, x1), np.where(back, n2, n1), np.where(back, x1, x2), np.where(back, n1, n2)
+    gap = np.abs(gap)
+    upside = _cubic(x1, n1, x2, n2, gap)[3] > 0
+    x1, n1, x2, n2 = (
+        np.where(upside, n2 - x2, x1),
+        np.where(upside, n2, n1),
+        np.where(upside, n1 - x1, x2),
+        np.where(upside, n1, n2),
+    )
+    l2, l1, l0, v = _cubic(x1, n1, x2, n2, gap)
+    u = np.sqrt(np.maximum(l2 * l2 / 9.0 - l1 / 3.0, 0.0))
+    ratio = np.clip(np.where(u > 0, v / np.where(u > 0, u, 1.0) ** 3, 0.0), -1.0, 1.0)
+    lone = np.maximum(2.0 * u * np.cos(np.arccos(-ratio) / 3.0) - l2 / 3.0, 1.0 - gap)
+    safe = np.where(lone > 0, lone, 1.0)
+    last = -l0 / safe
+    middle = (last - l1) / safe
+    root = np.sqrt(np.maximum(middle * middle - 4.0 * last, 0.0))
+    down = np.where(middle + root > 0, middle + root, 1.0)
+    p2 = np.clip(np.where(middle > 0, -2.0 * last / down, (root - middle) / 2.0), 0.0, 1.0 - gap)
+    return (p2 + gap) * (1.0 - gap - p2) / n1 + p2 * (1.0 - p2) / n2
+
+
+def _cubic(x1: Any, n1: Any, x2: Any, n2: Any, gap: Any) -> tuple[Any, Any, Any, Any]:
+    """Return the coefficients of the cubic in p2, below the cube, and half of its value at its inflection."""
     n, x = n1 + n2, x1 + x2
-    # The cubic of Miettinen & Nurminen (1985), appendix 1, in the proportion of the control.
-    l2 = (n1 + 2 * n2) * gap - n - x
-    l1 = (n2 * gap - n - 2 * x2) * gap + x
-    l0 = x2 * gap * (1.0 - gap)
-    v = l2**3 / (27 * n**3) - l1 * l2 / (6 * n * n) + l0 / (2 * n)
-    u = np.where(v >= 0, 1.0, -1.0) * np.sqrt(np.maximum(l2 * l2 / (9 * n * n) - l1 / (3 * n), 0.0))
-    ratio = np.where(u == 0, 0.0, v / np.where(u == 0, 1.0, u**3))
-    angle = (np.pi + np.arccos(np.clip(ratio, -1.0, 1.0))) / 3
-    p2 = np.clip(2 * u * np.cos(angle) - l2 / (3 * n), np.maximum(-gap, 0.0), np.minimum(1.0 - gap, 1.0))
-    return p2 + gap, p2
+    l2 = ((n1 + 2.0 * n2) * gap - n - x) / n
+    l1 = ((n2 * gap - n - 2.0 * x2) * gap + x) / n
+    l0 = x2 * gap * (1.0 - gap) / n
+    return l2, l1, l0, l2**3 / 27.0 - l1 * l2 / 6.0 + l0 / 2.0
 
 
 def _score(x1: Any, n1: Any, x2: Any, n2: Any, z: float, factor: Any) -> tuple[Any, Any]:
-    """Invert the score statistic, which falls as the gap grows, by bisection."""
+    """Invert the score statistic, which falls as the gap grows: both ends at once, by regula falsi (Illinois) and halving."""
     estimate = x1 / n1 - x2 / n2
+    reach = z * np.sqrt(factor)
 
-    def outside(gap: Any) -> Any:
-        p1, p2 = _constrained(x1, n1, x2, n2, gap)
-        variance = (p1 * (1 - p1) / n1 + p2 * (1 - p2) / n2) * factor
-        return np.square(estimate - gap) > z * z * np.maximum(variance, 0.0)
+    def excess(gap: Any) -> Any:
+        return np.abs(estimate - gap) - reach * np.sqrt(_null_variance(x1, n1, x2, n2, gap))
 
-    ends = []
-    for edge in (-1.0, 1.0):
-        far, near = np.full(estimate.shape, edge), estimate.copy()
-        for _ in range(BISECTIONS):
-            middle = (far + near) / 2
-            out = outside(middle)
-            far, near = np.where(out, middle, far), np.where(out, near, middle)
-        ends.append(near)
-    return ends[0], ends[1]
+    far = np.stack([np.full(estimate.shape, -1.0), np.full(estimate.shape, 1.0)])
+    near = np.stack([estimate, estimate])
+    over, under, side, count = excess(far), excess(near), np.zeros(near.shape), 0
+    while True:
+        # To 14 digits of the distance from the estimate, or to the last digit of the end itself.
+        enough = np.maximum(1e-14 * np.abs(near - estimate), 4e-16 * np.abs(near) + 1e-300)
+        width = np.abs(far - near)
+        if not np.any(width > enough):
+            return near[0], near[1]
+        count += 1
+        span = over - under
+        share = np.where(span > 0, -under / np.where(span > 0, span, 1.0), 0.5) if count % 4 else 0.5
+        # Never closer to an end than the tolerance: a step past the root closes the bracket.
+        least = np.minimum(0.7 * enough / np.maximum(width, enough), 0.5)
+        gap = near + (far - near) * np.clip(share, least, 1.0 - least)
+        value = excess(gap)
+        out = value > 0
+        # An end that stays twice counts half, so that the next guess falls on its side.
+        over = np.where(out, value, np.where(side < 0, over / 2, over))
+        under = np.where(out, np.where(side > 0, under / 2, under), value)
+        far, near, side = np.where(out, gap, far), np.where(out, near, gap), np.where(out, 1.0, -1.0)
 
 
 def _miettinen_nurminen(x1: Any, n1: Any, x2: Any, n2: Any, z: float) -> tuple[Any, Any]:

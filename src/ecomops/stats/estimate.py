@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import numpy as np
+from pydantic import model_validator
 from scipy import special
 
 from ecomops.core import (
+    Array,
+    Floats,
     InputError,
     Model,
     NonNegative,
@@ -16,13 +19,16 @@ from ecomops.core import (
     ProbabilityReal,
     Text,
     Texts,
-    Unbounded,
     UnboundedOrNan,
+    check,
     validated,
 )
 
 Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 LiftMethod: TypeAlias = Literal["fieller", "delta", "log"]
+Freedom: TypeAlias = Annotated[float | Array | Any, Floats(gt=0, inf=True)]
+NO_ERROR = "the standard error is 0: every unit of an arm has the same value"
+FRACTIONS = 12  # 8 give 15 digits where the tail is used
 
 
 class TestResult(Model):
@@ -68,7 +74,7 @@ class Interval(Model):
     method: Text
     """How it was found."""
     reason: Texts
-    """Why an end is infinite or missing; empty where neither is."""
+    """Why an end is infinite, or why the interval has no width; empty where neither is so."""
 
 
 class Estimate(Model):
@@ -87,8 +93,8 @@ class Estimate(Model):
     """Treatment minus control."""
     standard_error: NonNegative
     """Standard error of ``value``."""
-    degrees_of_freedom: Unbounded = float("inf")
-    """Degrees of freedom of the error; infinite for a normal reference."""
+    degrees_of_freedom: Freedom = float("inf")
+    """Degrees of freedom of the error, > 0; infinite for a normal reference."""
     baseline: Num = 0.0
     """Level of the control, which a lift is relative to."""
     baseline_error: NonNegative = 0.0
@@ -101,6 +107,17 @@ class Estimate(Model):
     """Units in the control."""
     method: Text = "given"
     """How the estimate was made."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        most = np.asarray(self.standard_error) * self.baseline_error
+        check(
+            np.abs(self.covariance) <= most * (1.0 + 1e-9) + 1e-300,
+            "covariance must be within standard_error * baseline_error",
+            self.covariance,
+            most,
+        )
+        return self
 
     @validated
     def test(self, *, margin: Num = 0.0, alternative: Alternative = "two-sided") -> TestResult:
@@ -132,7 +149,7 @@ class Estimate(Model):
             log_p = np.minimum(log_p + np.log(2.0), 0.0)
         with np.errstate(under="ignore"):
             p_value = np.exp(log_p)
-        reason = np.where(known, "", "the standard error is 0: every unit of an arm has the same value")
+        reason = np.where(known, "", NO_ERROR)
         return TestResult(
             statistic=np.where(known, statistic, np.nan),
             p_value=np.where(known, p_value, np.nan),
@@ -154,7 +171,8 @@ class Estimate(Model):
         Returns
         -------
         Interval
-            The values that the test at 1 - confidence does not reject.
+            The values that the test at 1 - confidence does not reject. With a standard error of 0 it has no width, and the
+            reason says so.
 
         Examples
         --------
@@ -168,13 +186,14 @@ class Estimate(Model):
         lower = self.value - width if alternative != "less" else np.full(np.shape(self.value - width), -np.inf)
         upper = self.value + width if alternative != "greater" else np.full(np.shape(self.value + width), np.inf)
         open_end = "" if alternative == "two-sided" else "a one-sided interval is open at its other end"
+        reason = np.where(np.asarray(self.standard_error) > 0, open_end, NO_ERROR)
         return Interval(
             value=self.value + np.zeros_like(width),
             lower=lower,
             upper=upper,
             confidence=confidence,
             method=self.method,
-            reason=open_end,
+            reason=_texts(reason),
         )
 
     @validated
@@ -215,6 +234,7 @@ class Estimate(Model):
             raise InputError(f"baseline must be > 0 for a lift, got {least}; use the absolute difference")
         critical_value = critical(confidence, self.degrees_of_freedom, two_sided=True)
         lower, upper, reason = {"fieller": _fieller, "delta": _delta, "log": _log}[method](self, critical_value)
+        reason = np.where(np.asarray(self.standard_error) > 0, reason, NO_ERROR)
         return Interval(
             value=self.value / self.baseline + np.zeros_like(lower),
             lower=lower,
@@ -226,10 +246,10 @@ class Estimate(Model):
 
 
 def critical(confidence: float, freedom: Any, *, two_sided: bool) -> Any:
-    """Return the quantile of the reference distribution for an interval."""
-    level = 0.5 + confidence / 2 if two_sided else confidence
+    """Return the quantile of the reference distribution for an interval, from its upper tail."""
+    tail = (1.0 - confidence) / 2 if two_sided else 1.0 - confidence
     finite = np.isfinite(freedom)
-    return np.where(finite, special.stdtrit(np.where(finite, freedom, 1.0), level), special.ndtri(level))
+    return -np.where(finite, special.stdtrit(np.where(finite, freedom, 1.0), tail), special.ndtri(tail))
 
 
 def log_sf(statistic: Any, freedom: Any) -> Any:
@@ -237,36 +257,51 @@ def log_sf(statistic: Any, freedom: Any) -> Any:
     statistic = np.asarray(statistic, dtype=np.float64)
     finite = np.isfinite(freedom)
     safe = np.where(finite, freedom, 1.0)
-    with np.errstate(under="ignore", divide="ignore"):
+    with np.errstate(under="ignore"):
         direct = special.stdtr(safe, -statistic)
         log_direct = np.log(np.maximum(direct, 1e-300))
-    # Far out the tail of t is its leading term: density * t / v, summed as a hypergeometric series.
+    log_p = np.where(finite, log_direct, special.log_ndtr(-statistic))
     far = finite & (direct < 1e-280) & (statistic > 0)
-    with_series = _log_t_tail(np.where(far, statistic, 1.0), np.where(far, safe, 1.0))
-    return np.where(finite, np.where(far, with_series, log_direct), special.log_ndtr(-statistic))
+    if not far.any():
+        return log_p
+    return np.where(far, _log_t_tail(np.where(far, statistic, 1.0), np.where(far, safe, 1.0)), log_p)
 
 
 def _log_t_tail(t: Any, v: Any) -> Any:
-    """Return log P(T > t) from I_x(v/2, 1/2) / 2 with x = v / (v + t^2), by its power series in x."""
-    x = v / (v + t * t)
-    a = v / 2.0
-    term, total = np.ones_like(x), np.ones_like(x)
-    for k in range(1, 400):
-        term = term * (k - 0.5) / k * x * (a + k - 1.0) / (a + k)
-        total = total + term
-    # I_x(a, b) = x^a / (a B(a, b)) sum_k (1 - b)_k x^k a / (k! (a + k))
-    return a * np.log(x) - np.log(a) - special.betaln(a, 0.5) + np.log(total) - np.log(2.0)
+    """Return log P(T > t) for t > 0 from I_x(v/2, 1/2) / 2 with x = v / (v + t^2), by its continued fraction (DLMF 8.17.22)."""
+    a, b = v / 2.0, 0.5
+    ratio = t / np.sqrt(v)
+    square = np.square(np.minimum(ratio, 1e8))
+    # log(1 + t^2 / v), without squaring a huge t.
+    log_inverse = np.where(ratio < 1e8, np.log1p(square), 2.0 * np.log(ratio))
+    x, y = 1.0 / (1.0 + square), square / (1.0 + square)
+    # Lentz: every denominator stays positive left of the mean of the beta law, and t > 1 lies left of it.
+    c = np.ones_like(x)
+    d = (a + 1.0) / (0.5 + (a + b) * y)
+    fraction = d
+    for m in range(1, FRACTIONS):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        d, c = 1.0 / (1.0 + even * d), 1.0 + even / c
+        fraction = fraction * d * c
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        d, c = 1.0 / (1.0 + odd * d), 1.0 + odd / c
+        fraction = fraction * d * c
+    return -a * log_inverse + b * np.log(y) - np.log(a) - special.betaln(a, b) + np.log(fraction) - np.log(2.0)
 
 
 def _fieller(estimate: Estimate, z: Any) -> tuple[Any, Any, Any]:
-    """Solve (D - rho B)^2 = z^2 (V_D - 2 rho C + rho^2 V_B) for the lift rho = D / B."""
-    d, b, c = estimate.value, estimate.baseline, estimate.covariance
+    """Solve (D - rho B)^2 = z^2 (V_D - 2 rho C + rho^2 V_B) for the lift rho = D / B, all in units of B."""
+    baseline = np.asarray(estimate.baseline)
+    ratio, covariance = estimate.value / baseline, estimate.covariance / np.square(baseline)
+    of_value = np.square(estimate.standard_error / baseline)
+    of_baseline = np.square(estimate.baseline_error / baseline)
     square = np.square(z)
-    lead = b * b - square * np.square(estimate.baseline_error)
-    middle = d * b - square * c
-    last = d * d - square * np.square(estimate.standard_error)
+    lead = 1.0 - square * of_baseline
+    middle = ratio - square * covariance
     bounded = np.asarray(lead > 0)
-    root = np.sqrt(np.maximum(middle * middle - lead * last, 0.0))
+    # The discriminant, multiplied out: its two squares would cancel where the effect is many errors large.
+    spread = of_value - 2.0 * ratio * covariance + ratio * ratio * of_baseline
+    root = z * np.sqrt(np.maximum(spread - square * (of_value * of_baseline - covariance * covariance), 0.0))
     safe = np.where(bounded, lead, 1.0)
     lower = np.where(bounded, (middle - root) / safe, -np.inf)
     upper = np.where(bounded, (middle + root) / safe, np.inf)
