@@ -150,6 +150,14 @@ def test_rates_have_wilson_intervals(confidence: float) -> None:
     assert found.reason == ""
 
 
+def test_the_hour_that_comes_twice_in_autumn_keeps_its_order() -> None:
+    instants = pd.to_datetime(["2026-11-01 05:50", "2026-11-01 06:10"], utc=True).tz_convert("America/New_York")
+    log = pd.DataFrame({"user": [1, 1], "event": ["A", "B"], "time": instants})
+    assert log["time"].dt.hour.tolist() == [1, 1]
+    found = funnel(log, user="user", event="event", time="time", steps=("A", "B"))
+    assert found.users.tolist() == [1.0, 1.0]
+
+
 def test_a_step_that_nobody_could_take_has_no_rate() -> None:
     found = table([5, 0, 0])
     assert found.conversion[:2].tolist() == [1.0, 0.0]

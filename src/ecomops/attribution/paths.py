@@ -30,6 +30,8 @@ Weights = Annotated[Array | Any, Floats(core=1, ge=0)]
 
 MICROSECONDS = 86_400e6
 """Microseconds of a day."""
+CODE = np.dtype(">u4")
+"""How the channels of a path are written into its key."""
 
 
 class PathTable(Model):
@@ -281,22 +283,17 @@ def _column(value: Any, size: int, name: str) -> NDArray[np.float64]:
 
 def _merged(channels: Any, codes: Any, offsets: Any, conversions: Any, value: Any, nulls: Any) -> dict[str, Any]:
     """Add up equal paths, the fields of a table; a path is one key of bytes."""
-    flat = np.ascontiguousarray(codes, dtype=np.int32)
-    bounds = offsets.tolist()
-    view = flat.tobytes()
-    keys = np.array(
-        [view[4 * start : 4 * stop] for start, stop in zip(bounds[:-1], bounds[1:], strict=True)], dtype=object
-    )
-    place: dict[bytes, int] = {}
-    group = np.array([place.setdefault(key, len(place)) for key in keys.tolist()], dtype=np.intp)
-    order = sorted(place, key=lambda key: np.frombuffer(key, dtype=np.int32).tolist())
-    rank = np.empty(len(order), dtype=np.intp)
-    rank[[place[key] for key in order]] = np.arange(len(order))
-    group = rank[group]
-    lengths = np.array([len(key) // 4 for key in order], dtype=np.intp)
+    # Big-endian numbers sort as bytes.
+    flat = np.ascontiguousarray(codes, dtype=CODE).tobytes()
+    bounds = (CODE.itemsize * np.asarray(offsets)).tolist()
+    keys = [flat[start:stop] for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
+    order = sorted(set(keys))
+    place = {key: number for number, key in enumerate(order)}
+    group = np.fromiter(map(place.__getitem__, keys), dtype=np.intp, count=len(keys))
+    lengths = np.fromiter(map(len, order), dtype=np.intp, count=len(order)) // CODE.itemsize
     return {
         "channels": channels,
-        "codes": np.frombuffer(b"".join(order), dtype=np.int32),
+        "codes": np.frombuffer(b"".join(order), dtype=CODE),
         "offsets": np.concatenate([[0], np.cumsum(lengths)]),
         "conversions": np.bincount(group, weights=conversions, minlength=len(order)),
         "value": np.bincount(group, weights=value, minlength=len(order)),

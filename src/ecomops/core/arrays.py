@@ -60,8 +60,7 @@ class Floats:
 
     def check(self, value: Any) -> Any:
         """Return ``value`` as a float or a read-only float64 array, or refuse it."""
-        kind = type(value)
-        if kind is float or kind is int:
+        if isinstance(value, float) or type(value) is int:
             number = float_of(value)
         elif self.scalar and isinstance(value, list | tuple):
             raise refuse(f"must be one number, got {clipped(value)}")

@@ -125,7 +125,8 @@ def funnel(
     """
     if not steps:
         raise InputError("steps must name at least one event, got none")
-    data = frames.read(frame, {"user": user, "event": event, "time": time}, times=("time",))
+    # The wall clock of a zone runs backwards once a year.
+    data = frames.read(frame, {"user": user, "event": event, "time": time}, times=("time",), zone="UTC")
     if data["event"].dtype.kind != "O":
         raise InputError(f"event must be text, got column {event!r} of {data['event'].dtype}")
     wanted = np.isin(data["event"], np.array(steps, dtype=object))
