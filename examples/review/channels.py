@@ -10,11 +10,9 @@ import pandas as pd
 from ecomops import attribution
 from ecomops.core import decision_table
 from ecomops.inventory import Normal
+from review.added import added_conversions
 from review.inputs import Progress
 from review.report import ACTS, Review, Section, discoveries, money
-
-LONGEST = 12
-"""Paths of more touches than this are one stratum."""
 
 
 def analyse(review: Review, progress: Progress) -> None:
@@ -29,6 +27,9 @@ def analyse(review: Review, progress: Progress) -> None:
         return
     touches = review.data.touches
     progress(f"crediting {touches['channel'].nunique()} channels with {len(touches):,} touches")
+    if not touches["conversion"].any():
+        section.lead.append("None of the touches led to a conversion, so there is nothing to divide among channels.")
+        return
     value = "value" if "value" in touches else None
     paths = attribution.PathTable.from_touches(
         touches, user="user", time="time", channel="channel", conversion="conversion", value=value
@@ -36,20 +37,26 @@ def analyse(review: Review, progress: Progress) -> None:
     effects = attribution.removal_effects(paths)
     table = _table(review, paths, effects, value is not None)
     section.lead.append(
-        "Credit by removal effects of an order-1 Markov chain, which is a rule of division and no proof of cause. Whether a "
-        "channel matters at all is tested first: do paths with it convert more often than equally long paths without it?"
+        "Credit (removal effects of an order-1 Markov chain, and even shares) is a rule of division: it adds up to all conversions "
+        "even where a channel does nothing. Decisions rest on what a channel adds: the conversions that paths with it have beyond "
+        "paths of as many touches without it, all channels compared at once. Who meets a channel is not drawn by lot, so a hold-out "
+        "settles it."
     )
     if review.data.spend is not None:
         _decide(review, table, touches)
-        table["net revenue over spend"] = table["value"] / table["spend"].where(table["spend"] > 0)
-    shown = table.drop(columns=["value error", "proven"]).rename(columns={"p": "p of no association"})
-    section.tables.append(("Credit and return", shown))
+        table["credited value over spend"] = table["value"] / table["spend"].where(table["spend"] > 0)
+        table["added value over spend"] = table["added value"] / table["spend"].where(table["spend"] > 0)
+    first = ["channel", "spend", "added conversions", "error", "p", "added value over spend"]
+    shown = table[[*(name for name in first if name in table), *table.columns.drop(first, errors="ignore")]]
+    shown = shown.drop(columns=["added value", "added value error", "proven"]).rename(
+        columns={"p": "p of adding nothing"}
+    )
+    section.tables.append(("Credit and return", shown.replace([np.inf], np.nan)))
 
 
 def _table(review: Review, paths: Any, effects: Any, valued: bool) -> pd.DataFrame:
     channel = np.asarray(effects.channel)
     conversions = np.asarray(effects.conversions)
-    share_error = np.asarray(effects.conversions_error) / np.maximum(conversions, 1e-12)
     if valued:
         worth = np.asarray(effects.value)
     else:
@@ -65,39 +72,18 @@ def _table(review: Review, paths: Any, effects: Any, valued: bool) -> pd.DataFra
             "conversions, removal": conversions,
             "conversions, linear": [by_linear.get(name, 0.0) for name in channel.tolist()],
             "value": worth,
-            "value error": worth * share_error,
         }
     )
+    found = added_conversions(paths, channel)
+    each = float(worth.sum() / max(conversions.sum(), 1e-12))
+    table["added conversions"], table["error"] = found.conversions, found.error
+    table["added value"], table["added value error"] = found.conversions * each, found.error * each
     spend = review.data.spend
     if spend is not None:
         table["spend"] = table["channel"].map(spend.groupby("channel")["spend"].sum()).fillna(0.0)
-    table["association"], table["p"] = association(paths, channel)
+    table["p"] = found.p_value
     table["proven"] = discoveries(table["p"])
     return table
-
-
-def association(paths: Any, channel: Any) -> tuple[Any, Any]:
-    """Compare conversion with and without each channel among paths of equal length (Mantel-Haenszel test)."""
-    size = len(channel)
-    lengths = np.diff(np.asarray(paths.offsets, dtype=int))
-    converted, total = np.asarray(paths.conversions), np.asarray(paths.conversions) + np.asarray(paths.nulls)
-    path = np.repeat(np.arange(lengths.size), lengths)
-    names = np.asarray(paths.channels)
-    code = pd.Index(channel).get_indexer(pd.Index(names))[np.asarray(paths.codes, dtype=int)]
-    met = np.unique(path * size + code)
-    stratum = np.minimum(lengths, LONGEST)
-    score, spread = np.zeros(size), np.zeros(size)
-    for length in np.unique(stratum):
-        inside = stratum == length
-        n, k = total[inside].sum(), converted[inside].sum()
-        if n < 2:
-            continue
-        here = met[inside[met // size]]
-        exposed = np.bincount(here % size, total[here // size], size)
-        score += np.bincount(here % size, converted[here // size], size) - exposed * k / n
-        spread += exposed * (n - exposed) * k * (n - k) / (n**2 * (n - 1.0))
-    z = np.divide(score, np.sqrt(spread), out=np.zeros(size), where=spread > 0)
-    return z, np.asarray(2.0 * Normal(mean=0.0, sd=1.0).sf(np.abs(z)))
 
 
 def _decide(review: Review, table: pd.DataFrame, touches: pd.DataFrame) -> None:
@@ -106,17 +92,23 @@ def _decide(review: Review, table: pd.DataFrame, touches: pd.DataFrame) -> None:
     days = max((touches["time"].max() - touches["time"].min()).total_seconds() / 86400.0, 1.0)
     scale = review.options.horizon_days / days
     paid = table[table["spend"] > 0]
-    gain = (paid["spend"] - margin * paid["value"]).to_numpy() * scale
-    error = np.maximum(margin * paid["value error"].to_numpy() * scale, 1e-12)
+    gain = (paid["spend"] - margin * paid["added value"]).to_numpy() * scale
+    # What cannot be told is shown as wide as all that the channel costs.
+    error = np.where(np.isfinite(paid["added value error"]), margin * paid["added value error"], paid["spend"]).astype(
+        float
+    )
+    error = np.maximum(error * scale, 1e-12)
     better = np.asarray(Normal(mean=0.0, sd=1.0).cdf(gain / error))
     acts = paid["proven"].to_numpy() & (better >= ACTS)
     reason = []
     for row, act in zip(paid.to_dict("records"), acts, strict=True):
-        back = f"brings {money(margin * row['value'])} of margin for {money(row['spend'])} spent"
+        back = f"adds {money(margin * row['added value'])} of margin for {money(row['spend'])} spent"
         if not row["proven"]:
-            reason.append(f"paths with it do not convert differently (p {row['p']:.2f}): run a hold-out")
+            reason.append(
+                f"it is not proven to add anything (p {row['p']:.2f}): run a hold-out; if it adds nothing, stop it"
+            )
         elif act:
-            reason.append(f"{back}; association with conversion z {row['association']:.1f}")
+            reason.append(f"{back} (p {row['p']:.2g} of adding nothing)")
         else:
             reason.append(f"{back}: keep, and test a larger budget")
     review.tables.append(

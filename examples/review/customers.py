@@ -32,23 +32,31 @@ def analyse(review: Review, progress: Progress) -> None:
         .groupby(["order", "customer"], as_index=False)
         .agg(time=("time", "min"), spend=("spend", "sum"))
     )
+    review.answers["Whom do I call?"] = (
+        f"Nobody yet: {orders['customer'].nunique():,} customers are too few to tell who is gone."
+    )
     progress(f"scoring {orders['customer'].nunique():,} customers")
     state = sg.CustomerState.from_frame(orders, customer="customer", time="time", spend="spend")
     summary = sg.customer_summary(state, end=str(review.end.date()), unit="week")
     segments = sg.rfm_segments(sg.rfm_scores(summary))
     section.tables.append(("Segments", _segment_table(segments)))
     section.lead.append(
-        "Scores from 1 to 5 by quintile rank of days since the last purchase, number of purchase days, and spend; "
+        "Scores from 1 to 5 by quintile rank of days since the last purchase, number of orders, and spend; "
         "segments are boxes of these scores."
     )
     retention = sg.retention_table(state, ages=(1, 2, 3, 6, 12), step=30, method="rolling")
-    section.tables.append(("Back in month N or later", _retention_frame(retention)))
+    section.tables.append(("Customers who came back in month N or later", _retention_frame(retention)))
     _worth(review, section, summary, np.asarray(segments.segment), progress)
 
 
 def _segment_table(segments: sg.RfmSegments) -> pd.DataFrame:
     table = pd.DataFrame(
-        {"segment": segments.names, "customers": segments.customers, "orders": segments.orders, "spend": segments.spend}
+        {
+            "segment": segments.names,
+            "customers": segments.customers,
+            "orders": segments.orders,
+            "spend": segments.spend,
+        }
     )
     table["share of spend"] = table["spend"] / max(table["spend"].sum(), 1e-9)
     return table[table["customers"] > 0].sort_values("spend", ascending=False)
@@ -76,9 +84,11 @@ def _worth(review: Review, section: Section, summary: Any, segment: Any, progres
         spend = sg.fit_gamma_gamma(sg.SpendCounts.from_summary(summary))
     except (InputError, ConvergenceError) as problem:
         section.lead.append(f"Customers could not be valued: {problem}")
+        review.answers["Whom do I call?"] = "Nobody yet: customers could not be valued."
         return
     if not spend.finite_mean:
         section.lead.append("Spend per order has no finite mean under the gamma-gamma model; customers are not valued.")
+        review.answers["Whom do I call?"] = "Nobody yet: customers could not be valued."
         return
     horizon = Duration(value=review.options.horizon_days, unit="day")
     review.assume("days that customers are valued over", f"{review.options.horizon_days:g}", "--horizon-days")
@@ -123,6 +133,15 @@ def _drawn(fit: Any, rng: np.random.Generator) -> list[Any]:
     return [type(model)(r=r, alpha=alpha, a=a, b=b, unit=model.unit) for r, alpha, a, b in rows.tolist()]
 
 
+def _only(summary: sg.CustomerSummary, rows: Any) -> sg.CustomerSummary:
+    """Return the summary of some customers."""
+    columns = {name: getattr(summary, name) for name in type(summary).model_fields}
+    size = len(summary.customer)
+    return sg.CustomerSummary(
+        **{name: part[rows] if np.shape(part) == (size,) else part for name, part in columns.items()}
+    )
+
+
 def _return_value(model: Any, spend: Any, summary: Any, horizon: Duration, margin: float) -> tuple[Any, Any]:
     """Return the margin of each customer over the horizon if active, and the probability of being active."""
     alive = np.asarray(sg.probability_alive(model, summary))
@@ -144,10 +163,12 @@ def _win_back(review: Review, summary: Any, segment: Any, fit: Any, spend: Any, 
     worth, alive = _return_value(fit.model, spend, summary, horizon, margin)
     expected = rate * (1.0 - alive) * worth - cost
     chosen = lapsed & (alive < 0.5) & (expected > 0)
-    rng = np.random.default_rng(review.options.seed)
-    drawn = (_return_value(model, spend, summary, horizon, margin) for model in _drawn(fit, rng))
-    gains = np.array([float((rate * (1.0 - a) * w - cost)[chosen].sum()) for w, a in drawn])
-    total, better = float(expected[chosen].sum()), float((gains > 0).mean())
+    total, gains = float(expected[chosen].sum()), np.zeros(1)
+    if chosen.any():
+        few, rng = _only(summary, chosen), np.random.default_rng(review.options.seed)
+        drawn = (_return_value(model, spend, few, horizon, margin) for model in _drawn(fit, rng))
+        gains = np.array([float((rate * (1.0 - a) * w - cost).sum()) for w, a in drawn])
+    better = float((gains > 0).mean())
     acts = bool(chosen.any()) and better >= ACTS
     why = f"{int(chosen.sum()):,} of {int(lapsed.sum()):,} are probably gone and worth more than a contact if {rate:.0%} come back"
     none = "none is probably gone and worth a contact" + (
@@ -178,10 +199,10 @@ def _name(
     names = pd.DataFrame(
         {
             "customer": np.asarray(summary.customer)[listed].astype(str),
-            "segment": segment[listed],
-            "probability active": np.round(alive[listed], 4),
-            "margin if active": np.round(worth[listed], 2),
             "gain of a contact": np.round(expected[listed], 2),
+            "margin if active": np.round(worth[listed], 2),
+            "probability active": np.round(alive[listed], 4),
+            "segment": segment[listed],
             "days since last purchase": np.round(np.asarray(summary.days_since_last_purchase)[listed], 1),
             "spend so far": np.round(np.asarray(summary.spend)[listed], 2),
         }
@@ -193,7 +214,8 @@ def _name(
         review.call_list = names
         sign = review.options.currency
         review.answers["Whom do I call?"] = (
-            f"{len(names):,} lapsed customers, worth {money(float(names[key].sum()), sign)} together; first {first}."
+            f"{len(names):,} lapsed customers, worth {money(float(names[key].sum()), sign)} after the cost of the calls if "
+            f"{review.options.winback_rate:.0%} come back; first {first}."
         )
         section.tables.append(("Call list (the first 30; all are in the JSON file)", names.head(30)))
     else:

@@ -1,36 +1,20 @@
-"""Read the files, guess their columns, and clean order lines with a report of what was found."""
+"""Everything that a review is given: order lines, and the files that stand beside them."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from review import columns, dates, values
+from review.cleaning import Found, clean
 from review.problem import Problem
+from review.reading import load
 
 Progress = Callable[[str], None]
-
-COLUMNS: dict[str, tuple[str, ...]] = {
-    role: tuple(names.split())
-    for role, names in {
-        "order_id": "order_id orderid order invoiceno invoice transaction_id transaction 订单号 订单编号 订单",
-        "customer": "customer_id customer user_id user client_id buyer_id 客户 客户编号 用户 用户id 买家",
-        "time": "invoicedate order_date date time timestamp created_at datetime order_time 下单时间 付款时间 日期 时间",
-        "sku": "sku stockcode product_id item_id item product asin 商品编码 商品id 货号 商品",
-        "quantity": "quantity qty units count cds 数量 件数",
-        "price": "unitprice price item_price 单价 价格",
-        "description": "description product_name name title 商品名称 名称 标题",
-    }.items()
-}
-REQUIRED = ("order_id", "time", "sku", "quantity", "price")
-NOT_PRODUCTS = {
-    "POST", "DOT", "M", "D", "S", "B", "C2", "PADS", "CRUK", "BANK CHARGES", "AMAZONFEE", "ADJUST", "SHIPPING", "DISCOUNT",
-    "FEE", "POSTAGE", "CARRIAGE", "SAMPLE", "SAMPLES", "TEST", "GIFT WRAP", "TIP",
-}  # fmt: skip
 
 
 @dataclass
@@ -41,8 +25,8 @@ class Data:
     """Kept sale lines: order, customer ("" where unknown), day, time, sku, quantity, price, description."""
     raw: dict[str, float]
     """Totals before anything was left out."""
-    report: list[tuple[str, int, str]]
-    """What was found in the lines: (what, how many, what was done)."""
+    report: list[Found]
+    """What was found in the lines."""
     source: str
     stock: pd.DataFrame | None = None
     costs: pd.DataFrame | None = None
@@ -50,219 +34,148 @@ class Data:
     spend: pd.DataFrame | None = None
     experiment: pd.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
+    """How the files were read, and what of them was left out."""
+    assumed: list[tuple[str, str, str]] = field(default_factory=list)
+    """What had to be assumed to read them: what, value, the option that replaces it."""
 
 
 def read(options: argparse.Namespace, progress: Progress) -> Data:
     """Read all files that the options name."""
     progress(f"reading {options.orders}")
-    data = clean(load(options.orders, "--orders"), options, progress)
-    data.stock = _table(
-        options.stock, "--stock", {"sku": "text", "on_hand": "number"}, {"on_order": "number", "lead_time": "number"}
-    )
-    data.costs = _table(options.costs, "--costs", {"sku": "text", "cost": "number"}, {})
-    data.touches = _table(
-        options.touches,
-        "--touches",
-        {"user": "text", "time": "time", "channel": "text", "conversion": "flag"},
-        {"value": "number"},
-    )
-    data.spend = _table(options.spend, "--spend", {"channel": "text", "spend": "number"}, {})
-    if options.experiment:
-        data.experiment = load(options.experiment, "--experiment")
+    table = load(options.orders, "--orders")
+    progress(f"cleaning {len(table.frame):,} lines")
+    cleaned = clean(table, options)
+    data = Data(cleaned.lines, cleaned.raw, cleaned.report, source=str(options.orders), notes=cleaned.notes)
+    if cleaned.guessed_order is not None:
+        data.assumed.append(("order of day and month (both can be read)", cleaned.guessed_order, "--dates"))
+    if cleaned.codes:
+        data.assumed.append(("codes that are no products", ", ".join(cleaned.codes[:12]), "--not-products"))
+    if cleaned.currency and not options.currency:
+        options.currency = cleaned.currency
+    _sides(data, options)
     return data
 
 
-def load(name: str, option: str) -> pd.DataFrame:
-    """Read a CSV or Parquet file as it is: ids as text."""
-    path = Path(name)
-    if not path.exists():
-        raise Problem(f"{option}: there is no file {name}; check the path")
-    try:
-        if path.suffix.lower() in {".parquet", ".pq"}:
-            frame = pd.read_parquet(path)
-        else:
-            try:
-                frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-            except UnicodeDecodeError:
-                frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="gb18030")
-    except Exception as error:  # noqa: BLE001 - readers of many formats fail in many ways; the reader is told which
-        first = (str(error).split("\n") or [""])[0]
-        raise Problem(f"{option}: {name} cannot be read as CSV or Parquet ({first}); save it as one of them") from None
-    frame.columns = [str(column).strip() for column in frame.columns]
-    repeated = frame.columns[frame.columns.duplicated()].tolist()
-    if repeated:
-        raise Problem(f"{option}: the column {repeated[0]!r} is there twice; rename one of them")
-    if frame.empty:
-        raise Problem(f"{option}: {name} has no rows")
-    return frame
+def _sides(data: Data, options: argparse.Namespace) -> None:
+    """Read the files beside the order lines."""
+    skus = set(data.lines["sku"])
+    if options.stock is not None:
+        data.stock = _side(data, options.stock, "--stock", columns.STOCK, ("sku", "on_hand"), options)
+        data.stock = _matched(data, data.stock, skus, "--stock")
+    if options.costs is not None:
+        data.costs = _side(data, options.costs, "--costs", columns.COSTS, ("sku", "cost"), options)
+        data.costs = _matched(data, data.costs, skus, "--costs")
+    if options.touches is not None:
+        needed = ("user", "time", "channel", "conversion")
+        data.touches = _side(data, options.touches, "--touches", columns.TOUCHES, needed, options)
+    if options.spend is not None:
+        data.spend = _side(data, options.spend, "--spend", columns.SPEND, ("channel", "spend"), options)
+        _spent(data)
+    if options.experiment is not None:
+        table = load(options.experiment, "--experiment")
+        data.notes += table.notes
+        found = columns.of_side(table.frame, columns.EXPERIMENT, ("unit", "arm"), "--experiment")
+        data.experiment = table.frame.rename(columns={column: role for role, column in found.items()})
 
 
-def guess(frame: pd.DataFrame, options: argparse.Namespace) -> dict[str, str]:
-    """Find the column for each role: by option, else by its usual names."""
-    plain = {"".join(c for c in column.lower() if c.isalnum() or ord(c) > 127): column for column in frame.columns}
-    found: dict[str, str] = {}
-    for role, names in COLUMNS.items():
-        given = getattr(options, f"column_{role}")
-        if given is not None:
-            if given not in frame.columns:
-                raise Problem(
-                    f"--{role.replace('_', '-')}: there is no column {given!r}; the file has {', '.join(frame.columns)}"
-                )
-            found[role] = given
-            continue
-        for name in names:
-            column = plain.get(name.replace("_", ""))
-            if column is not None and column not in found.values():
-                found[role] = column
-                break
-    missing = [role for role in REQUIRED if role not in found]
-    if missing:
-        wanted = ", ".join(f"--{role.replace('_', '-')}" for role in missing)
-        raise Problem(f"cannot tell which columns are meant by {wanted}; the file has {', '.join(frame.columns)}")
-    return found
+KINDS = {"sku": "text", "user": "text", "channel": "text", "time": "time", "conversion": "flag"}
+"""What is in a column; a number where it is not listed."""
+ANY_SIGN = {"value", "on_hand"}
+"""Numbers that may be negative: refunds, and stock that was sold before it came."""
+MAY_BE_BLANK = {"on_order", "lead_time", "value"}
 
 
-def clean(frame: pd.DataFrame, options: argparse.Namespace, progress: Progress) -> Data:
-    """Keep the lines that are sales of products, and report everything else."""
-    columns = guess(frame, options)
-    notes = [f"columns read: {', '.join(f'{role} = {column}' for role, column in columns.items())}"]
-    report: list[tuple[str, int, str]] = []
-    order = _text(frame[columns["order_id"]])
-    lines = pd.DataFrame({"order": order, "sku": _text(frame[columns["sku"]]).str.upper()})
-    lines["customer"] = _customer(frame[columns["customer"]]) if "customer" in columns else ""
-    lines["description"] = _text(frame[columns["description"]]) if "description" in columns else ""
-    lines["quantity"] = pd.to_numeric(frame[columns["quantity"]], errors="coerce")
-    lines["price"] = pd.to_numeric(frame[columns["price"]], errors="coerce")
-    lines["time"] = _times(frame[columns["time"]])
-    duplicated = frame.duplicated()
-    progress(f"cleaning {len(frame):,} lines")
-
-    unreadable = (
-        lines["quantity"].isna()
-        | lines["price"].isna()
-        | lines["time"].isna()
-        | ~np.isfinite(lines["quantity"].fillna(0) * lines["price"].fillna(0))
-    )
-    money = (lines["quantity"] * lines["price"]).where(~unreadable, 0.0)
-    raw = {
-        "lines": float(len(lines)),
-        "orders": float(order.nunique()),
-        "customers": float(lines.loc[lines["customer"] != "", "customer"].nunique()),
-        "skus": float(_text(frame[columns["sku"]]).nunique()),
-        "revenue": float(money.sum()),
-    }
-    cancelled = order.str.upper().str.startswith("C") & (lines["quantity"] < 0)
-    bad_debt = (
-        order.str.upper().str.startswith("A") & ~order.str.upper().str.startswith("AB") & lines["sku"].isin({"B"})
-    )
-    service = lines["sku"].isin(NOT_PRODUCTS) | lines["sku"].str.startswith("GIFT_") | (lines["sku"] == "")
-    undone = _undone(lines, cancelled, unreadable | duplicated)
-    steps = (
-        ("lines whose time, quantity or price cannot be read", unreadable, "left out"),
-        ("exact repeats of a line", duplicated, "one is kept"),
-        ("cancellation lines (order starts with C, negative quantity)", cancelled, "left out"),
-        ("bad-debt lines", bad_debt, "left out"),
-        (
-            "other lines with a negative or zero quantity (returns, write-offs)",
-            (lines["quantity"] <= 0) & ~cancelled,
-            "left out",
-        ),
-        ("lines with a price of 0", lines["price"] == 0, "left out"),
-        ("lines with a negative price", lines["price"] < 0, "left out"),
-        ("lines with a code that is no product (postage, fees, discounts, ...)", service, "left out"),
-        ("sales that were cancelled in full later (same customer, code and quantity)", undone, "left out"),
-        ("lines without a customer", lines["customer"] == "", "kept for sales and stock, not for customers"),
-    )
-    keep = pd.Series(data=True, index=lines.index)
-    for what, where, done in steps:
-        report.append((what, int(where.sum()), done))
-        if done in {"left out", "one is kept"}:
-            keep &= ~where
-    if options.end is not None:
-        end = pd.to_datetime(options.end, errors="coerce")
-        if pd.isna(end):
-            raise Problem(f"--end must be a date such as 2026-03-31, got {options.end!r}")
-        late = keep & (lines["time"] >= end + pd.Timedelta(days=1))
-        report.append((f"lines after {end.date()}", int(late.sum()), "left out"))
-        keep &= ~late
-    kept = lines[keep].reset_index(drop=True)
-    if kept.empty:
-        raise Problem("no line is left after cleaning; check the columns for quantity, price and time")
-    kept["day"] = kept["time"].dt.normalize()
-    report.append(("lines kept", len(kept), "reviewed"))
-    return Data(lines=kept, raw=raw, report=report, source=str(options.orders), notes=notes)
-
-
-def _undone(lines: pd.DataFrame, cancelled: pd.Series, skip: pd.Series) -> pd.Series:
-    """Mark sales that a later cancellation of the same customer, code and quantity takes back, one for one."""
-    key = ["customer", "sku", "quantity"]
-    sales = lines[~skip & (lines["quantity"] > 0)]
-    back = lines[cancelled & ~skip].assign(quantity=lambda rows: -rows["quantity"])
-    sales = sales[sales["customer"] != ""]
-    sales = sales.assign(row=sales.index, turn=sales.sort_values("time").groupby(key).cumcount())
-    back = back.assign(turn=back.sort_values("time").groupby(key).cumcount())
-    pairs = sales.merge(back[[*key, "turn", "time"]], on=[*key, "turn"], suffixes=("", "_back"))
-    pairs = pairs[pairs["time"] <= pairs["time_back"]]
-    marked = pd.Series(data=False, index=lines.index)
-    marked.loc[pairs["row"]] = True
-    return marked
-
-
-def _text(column: pd.Series) -> pd.Series:
-    return column.astype("string").fillna("").str.strip().astype(object)
-
-
-def _customer(column: pd.Series) -> pd.Series:
-    """Read customer ids: 17850.0 and 17850 are one; blanks and NULL are nobody."""
-    text = _text(column).astype("string").str.replace(r"\.0+$", "", regex=True)
-    return text.where(~text.str.lower().isin(["", "nan", "null", "none", "na", "n/a", "0"]), "").astype(object)
-
-
-def _times(column: pd.Series) -> pd.Series:
-    if pd.api.types.is_datetime64_any_dtype(column):
-        times = column
-    else:
-        text = column.astype("string")
-        times = pd.to_datetime(text, errors="coerce", format="ISO8601")
-        if times.isna().mean() > 0.5:
-            times = pd.to_datetime(text, errors="coerce")
-    if getattr(times.dt, "tz", None) is not None:
-        times = times.dt.tz_localize(None)
-    return times
-
-
-def _table(name: str | None, option: str, required: dict[str, str], optional: dict[str, str]) -> pd.DataFrame | None:
-    """Read a side file with fixed column names (case and blanks do not count)."""
-    if name is None:
-        return None
-    frame = load(name, option)
-    frame.columns = [column.lower().replace(" ", "_") for column in frame.columns]
-    missing = [column for column in required if column not in frame.columns]
-    if missing:
-        raise Problem(f"{option}: the column {missing[0]!r} is missing; the file has {', '.join(frame.columns)}")
-    answer = pd.DataFrame(index=frame.index)
-    for column, kind in {**required, **{c: k for c, k in optional.items() if c in frame.columns}}.items():
-        answer[column] = _typed(frame[column], kind, column, option)
+def _side(
+    data: Data, name: str, option: str, roles: columns.Roles, required: tuple[str, ...], options: argparse.Namespace
+) -> pd.DataFrame:
+    """Read a file beside the order lines; rows that lack what is needed are left out and counted on the page."""
+    table = load(name, option)
+    data.notes += table.notes
+    found = columns.of_side(table.frame, roles, required, option)
+    numeric = {role: table.frame[column] for role, column in found.items() if role not in KINDS}
+    read, notes, _ = values.numbers(numeric, table.separator)
+    answer = pd.DataFrame(index=table.frame.index)
+    blank = pd.Series(data=False, index=table.frame.index)
+    for role, column in found.items():
+        given = table.frame[column]
+        empty = values.text(given).str.lower().isin(values.NOBODY)
+        answer[role], more = _typed(given, role, read, options)
+        notes += more
+        _refuse(given, answer[role], role, empty, option)
+        if role not in MAY_BE_BLANK and role != "conversion":
+            blank |= empty
+    data.notes += [f"{option}: {note}" for note in notes]
+    if blank.any():
+        data.notes.append(f"{option}: {int(blank.sum()):,} rows with a blank in {', '.join(required)} are left out")
+        answer = answer[~blank].reset_index(drop=True)
+    if answer.empty:
+        raise Problem(f"{option}: {name} has no row with {', '.join(required)}")
     return answer
 
 
-def _typed(values: pd.Series, kind: str, column: str, option: str) -> pd.Series:
+def _typed(
+    given: pd.Series, role: str, read: dict[str, pd.Series], options: argparse.Namespace
+) -> tuple[pd.Series, list[str]]:
+    kind = KINDS.get(role, "number")
     if kind == "text":
-        text = _text(values)
-        return text.str.upper() if column == "sku" else text
+        text = values.text(given)
+        return (text.str.upper() if role == "sku" else text), []
     if kind == "time":
-        read_times = _times(values)
-        wrong = read_times.isna()
-    else:
-        read_times = pd.to_numeric(
-            values.replace("", "0") if values.dtype == object else values, errors="coerce"
-        ).astype(float)
-        wrong = read_times.isna() | ((read_times < 0) & (column != "value"))
-        if kind == "flag":
-            wrong |= ~read_times.isin([0.0, 1.0])
+        times, notes, _ = dates.times(given, options.dates)
+        return times, notes
+    return (values.flags(given) if kind == "flag" else read[role]), []
+
+
+def _refuse(given: pd.Series, answer: pd.Series, role: str, empty: pd.Series, option: str) -> None:
+    """Stop at the first value that cannot be used."""
+    kind = KINDS.get(role, "number")
+    if kind == "text":
+        return
+    wrong = answer.isna() & ~empty
+    if kind == "number" and role not in ANY_SIGN:
+        wrong |= answer < 0
     if wrong.any():
         row = int(np.argmax(wrong.to_numpy()))
-        raise Problem(
-            f"{option}: {column} of data row {row + 1} cannot be used, got {values.iloc[row]!r}; it must be a {kind} >= 0"
+        rule = {"time": "a date or time", "flag": "0 or 1"}.get(
+            kind, "a number" if role in ANY_SIGN else "a number >= 0"
         )
-    return read_times
+        raise Problem(
+            f"{option}: {role} of data row {row + 1} cannot be used, got {given.iloc[row]!r}; it must be {rule}"
+        )
+
+
+def _matched(data: Data, table: pd.DataFrame, skus: set[str], option: str) -> pd.DataFrame:
+    """Say how many SKUs of the two files meet; stop where none does."""
+    there = set(table["sku"])
+    if not there & skus:
+        raise Problem(
+            f"{option}: none of its SKUs is in the order lines, which have {min(skus)!r} where it has {min(there)!r}; "
+            "give the same codes in both"
+        )
+    if skus - there:
+        data.notes.append(f"{option}: {len(skus - there):,} of {len(skus):,} SKUs that were sold are not in it")
+    if there - skus:
+        data.notes.append(f"{option}: {len(there - skus):,} of its {len(there):,} SKUs have no sale in the order lines")
+    twice = int(table["sku"].duplicated().sum())
+    if twice:
+        done = "costs are averaged" if option == "--costs" else "stock is added up"
+        data.notes.append(f"{option}: {twice:,} rows repeat a SKU; {done}")
+    return table
+
+
+def _spent(data: Data) -> None:
+    """Say which money has no touches to be judged by."""
+    if data.spend is None:
+        return
+    if data.touches is None:
+        data.notes.append("--spend: it is not used without --touches")
+        return
+    unknown = data.spend[~data.spend["channel"].isin(set(data.touches["channel"]))]
+    if len(unknown) == len(data.spend):
+        raise Problem(
+            f"--spend: none of its channels has a touch; it has {data.spend['channel'].iloc[0]!r} where --touches has "
+            f"{data.touches['channel'].iloc[0]!r}"
+        )
+    if len(unknown):
+        names = ", ".join(unknown["channel"].unique()[:8])
+        data.notes.append(f"--spend: no touch of {names}; {unknown['spend'].sum():,.2f} of spend is not judged")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from html import escape
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from review.drawing import svg
-from review.report import Review, Section, money
+from review.report import KEEP, Review, Section, money
 
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 PLACES = {
@@ -19,18 +19,22 @@ PLACES = {
     "channel": "channels",
     "experiment": "experiment",
 }
+ANSWERS = {"What do I order?": "stock", "Whom do I call?": "customers", "What do I stop?": "channels"}
+PRICES = {"price", "cost"}
+PRECISE = {"mean of the control", "difference", "from", "to"}
+SHORT = 24
+"""Text of no more signs stays in one line."""
 SHOWN = 100
-NUMBERS = {"gain", "lower", "upper", "p_better", "cost"}
+FIRST = 5
 
 
 def render(review: Review) -> str:
     """Return the page."""
     decisions = review.ranked()
-    acts = decisions[decisions["action"] != "keep"]
     parts = [
         f"<header><h1>Store review</h1><p>{escape(review.data.source)} · to {review.end.date()}</p></header>",
         _answers(review),
-        _first_five(acts, len(decisions), review),
+        _first_five(decisions, review),
         _contents(review),
         *(_section(section) for section in review.sections),
         _decisions(decisions),
@@ -46,19 +50,28 @@ def render(review: Review) -> str:
 
 def _answers(review: Review) -> str:
     boxes = "".join(
-        f"<div><dt>{escape(question)}</dt><dd>{escape(answer)}</dd></div>"
+        f'<div><dt><a href="#{ANSWERS.get(question, "decisions")}">{escape(question)}</a></dt><dd>{escape(answer)}</dd></div>'
         for question, answer in review.answers.items()
     )
     return f'<dl class="answers">{boxes}</dl>'
 
 
-def _first_five(acts: pd.DataFrame, rows: int, review: Review) -> str:
-    share = len(acts) / rows if rows else 0.0
-    count = f"{len(acts):,} of {rows:,} rows ({share:.1%}) call for action; everywhere else the evidence says keep."
-    if acts.empty:
-        return f"<section><h2>Nothing to change</h2><p>{count}</p></section>"
+def _first_five(decisions: pd.DataFrame, review: Review) -> str:
+    """Show the decisions worth most; where there are fewer than five, also what is worth a test."""
+    acts = decisions[decisions["action"] != KEEP].head(FIRST)
+    open_ones = decisions[(decisions["action"] == KEEP) & (decisions["gain"] > 0)]
+    tests = open_ones.sort_values("gain", ascending=False, kind="stable").head(FIRST - len(acts))
+    title = "The five decisions worth most" if len(acts) == FIRST else "The decisions worth most"
+    text = f"<section><h2>{title if len(acts) else 'Nothing to change'}</h2>{_cards(acts, review)}<p>{escape(_count(review))}</p>"
+    if len(tests):
+        lead = "Not proven, so the answer today is keep; this is what the change would bring if the estimate is right."
+        text += f"<h3>Worth a test first</h3><p>{lead}</p>{_cards(tests, review)}"
+    return text + "</section>"
+
+
+def _cards(rows: pd.DataFrame, review: Review) -> str:
     cards = []
-    for _, row in acts.head(5).iterrows():
+    for _, row in rows.iterrows():
         span = f"{money(row['lower'], review.options.currency)} to {money(row['upper'], review.options.currency)}"
         cards.append(
             f'<li><a href="#{PLACES[row["topic"]]}"><span class="topic">{escape(row["topic"])}</span>'
@@ -67,8 +80,24 @@ def _first_five(acts: pd.DataFrame, rows: int, review: Review) -> str:
             f'<span class="span">95 %: {span} · {escape(row["period"])}</span>'
             f'<span class="why">{escape(row["reason"])}</span></a></li>'
         )
-    title = "The five decisions worth most" if len(acts) >= 5 else "The decisions worth most"
-    return f'<section><h2>{title}</h2><ol class="cards">{"".join(cards)}</ol><p>{count}</p></section>'
+    return f'<ol class="cards">{"".join(cards)}</ol>' if cards else ""
+
+
+def _count(review: Review) -> str:
+    """Say how many rows call for action, and whether any effect is proven at all."""
+    counts = review.counts()
+    if not counts["rows"]:
+        return "There is nothing to decide on yet: too few sales."
+    share = counts["act"] / counts["rows"]
+    text = f"{counts['act']:,} of {counts['rows']:,} rows call for action ({share:.1%}); everywhere else the evidence says keep."
+    if counts["effect_rows"] and not counts["effect_act"]:
+        text += " No effect of a price, a channel or a test is proven: what moves here looks like chance."
+    elif counts["effect_rows"]:
+        text += (
+            f" Of the {counts['effect_rows']:,} rows on prices, channels and tests {counts['effect_act']:,} rest on a proven "
+            "effect; about one in twenty of these may be chance."
+        )
+    return text
 
 
 def _contents(review: Review) -> str:
@@ -90,37 +119,54 @@ def _section(section: Section) -> str:
 def _table(table: pd.DataFrame) -> str:
     if table.empty:
         return "<p>None.</p>"
-    right = [pd.api.types.is_numeric_dtype(table[column]) for column in table.columns]
-    head = "".join(
-        f"<th{' class=n' if number else ''}>{escape(str(column))}</th>"
-        for column, number in zip(table.columns, right, strict=True)
-    )
+    cells = {str(name): _column(table.iloc[:, i], str(name)) for i, name in enumerate(table.columns)}
+    kinds = [_kind(table.iloc[:, i], part) for i, part in enumerate(cells.values())]
+    head = "".join(f"<th{kind}>{escape(name)}</th>" for name, kind in zip(cells, kinds, strict=True))
     rows = "".join(
-        "<tr>"
-        + "".join(
-            f"<td{' class=n' if number else ''}>{_cell(value, str(column))}</td>"
-            for value, number, column in zip(row, right, table.columns, strict=True)
-        )
-        + "</tr>"
-        for row in table.itertuples(index=False)
+        f"<tr>{''.join(f'<td{kind}>{escape(cell)}</td>' for cell, kind in zip(row, kinds, strict=True))}</tr>"
+        for row in zip(*cells.values(), strict=True)
     )
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
-def _cell(value: Any, column: str) -> str:
-    if not isinstance(value, float | int) or isinstance(value, bool):
-        return escape(str(value))
-    if pd.isna(value):
+def _kind(column: pd.Series, cells: list[str]) -> str:
+    """Return the class of the cells: numbers to the right, short text in one line."""
+    if pd.api.types.is_numeric_dtype(column):
+        return " class=n"
+    return " class=s" if max(map(len, cells)) <= SHORT else ""
+
+
+def _column(column: pd.Series, name: str) -> list[str]:
+    """Write the values of a column with as many digits as tell something, the same for all."""
+    if not pd.api.types.is_numeric_dtype(column):
+        return [str(value) for value in column]
+    values = column.to_numpy(dtype=float)
+    known = np.abs(values[np.isfinite(values)])
+    middle = float(np.median(known[known > 0])) if (known > 0).any() else 0.0
+    if name.startswith(("share", "probability", "mean probability", "P(")):
+        form = "{:.1%}"
+    elif (known == np.floor(known)).all():
+        form = "{:,.0f}"
+    elif name == "p" or name.startswith("p of"):
+        return ["<0.0001" if value < 1e-4 else _number(value, "{:.3g}") for value in values]
+    elif middle < 0.1:
+        form = "{:.3g}"
+    elif name in PRECISE:
+        form = "{:.4g}"
+    elif name in PRICES:
+        form = "{:,.2f}"
+    else:
+        form = "{:,.0f}" if middle >= 100 else "{:,.1f}" if middle >= 10 else "{:,.2f}"
+    return [_number(value, form) for value in values]
+
+
+def _number(value: float, form: str) -> str:
+    if np.isnan(value):
         return "–"
-    if value in {float("inf"), float("-inf")}:
+    if np.isinf(value):
         return "∞"
-    if column.startswith("share"):
-        return f"{value:.1%}"
-    if float(value).is_integer():
-        return f"{value:,.0f}"
-    if abs(value) >= 1000:
-        return f"{value:,.2f}" if column in {"in the file", "reviewed"} else f"{value:,.0f}"
-    return f"{value:,.2f}" if abs(value) >= 0.1 else f"{value:.3g}"
+    text = form.format(value)
+    return text.removeprefix("-") if not text.strip("-0.,%") else text
 
 
 def _decisions(decisions: pd.DataFrame) -> str:

@@ -1,4 +1,4 @@
-"""Prices: how demand answers to price, and which prices to change."""
+"""Prices: which to change, by how much, and what that brings."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ecomops import pricing
 from ecomops.core import InputError, decision_table
-from ecomops.experiments import Estimate
-from ecomops.inventory import Normal
+from ecomops.inventory import Gamma, Normal
+from review.evidence import LEAST_WEEKS, elasticities
 from review.inputs import Progress
-from review.report import ACTS, Review, Section, discoveries
+from review.report import ACTS, Review, Section, price
 from review.weekly import panel
 
-LEAST_WEEKS = 12
-GRID = (np.arange(200) + 0.5) / 200
+RECENT = 8
+"""Weeks of sales that stand for the sales to come."""
+POINTS, LEVELS = 41, 11
+"""Points of the grid of elasticities and of sales that a gain is averaged over."""
 
 
 def analyse(review: Review, progress: Progress) -> None:
@@ -27,131 +28,152 @@ def analyse(review: Review, progress: Progress) -> None:
     weekly = weekly[weekly.groupby("sku")["units"].transform("size") >= LEAST_WEEKS]
     progress(f"estimating the price elasticity of {weekly['sku'].nunique():,} SKUs")
     section.lead.append(
-        "Poisson pseudo-likelihood of weekly units on the logarithm of the usual (median) price of the week and of the sales of "
-        "the rest of the shop; single estimates are drawn towards the common mean as far as they are uncertain. Prices that "
-        "follow demand, stock-outs or promotions can bias these numbers: a price test settles it."
+        "How weekly units went with the usual price of the week (Poisson pseudo-likelihood; drift and the sales of the rest of the "
+        "shop held fixed). Single estimates are drawn towards the common mean as far as they are uncertain, and errors are widened "
+        "where price courses moved to other weeks fit too well. Prices that follow demand, stock-outs or promotions can still "
+        "bias these numbers: a price test settles it."
     )
     if weekly.empty:
-        section.lead.append(f"No SKU has {LEAST_WEEKS} weeks of sales.")
+        section.lead.append(f"No SKU has been on sale for {LEAST_WEEKS} weeks.")
         return
-    shop = weekly.groupby("week")["units"].transform("sum") - weekly["units"]
-    weekly = weekly.assign(rest=np.log1p(shop))
-    controls = ("rest",) if weekly.groupby("sku")["rest"].std().min() > 0 else ()
     try:
-        fit = pricing.fit_elasticity(weekly, sku="sku", price="price", units="units", controls=controls)
+        table, common = elasticities(weekly)
     except InputError as problem:
         section.lead.append(f"No elasticity could be estimated: {problem}")
         return
-    _decide(review, section, fit, weekly)
+    _show(section, _decide(review, table, weekly), common)
 
 
-def _decide(review: Review, section: Section, fit: Any, weekly: pd.DataFrame) -> None:
-    table = _evidence(fit)
-    recent = weekly[weekly["week"] > -8].groupby("sku").agg(units=("units", "mean"), price=("price", "last"))
-    table = table.join(recent, how="left")
-    table[["units", "price"]] = table[["units", "price"]].fillna({"units": 0.0, "price": 0.0})
+def _decide(review: Review, table: pd.DataFrame, weekly: pd.DataFrame) -> pd.DataFrame:
+    recent = weekly[weekly["week"] > -RECENT]
+    table = table.join(recent.groupby("sku").agg(units=("units", "mean"), price=("price", "last")), how="left")
     cost = review.unit_cost
+    table["scatter"] = _scatter(weekly).reindex(table.index)
     table["cost"] = np.nan if cost is None else cost.reindex(table.index)
-    step = review.options.max_price_change
+    step, days = review.options.max_price_change, review.options.horizon_days
     review.assume("largest change of a price", f"{step:.0%}", "--max-price-change")
-    weeks = review.options.horizon_days / 7.0
-    rows = pd.DataFrame([_row(row, step, weeks) for _, row in table.iterrows()], index=table.index)
+    review.assume("days that a changed price is valued over", f"{days:g}", "--horizon-days")
+    rows = _rows(table, recent, step, days / 7.0)
     review.tables.append(
         decision_table(
             table.index.to_numpy(object),
             topic="price",
             action=rows["action"].to_numpy(object),
-            gain=rows["gain"].to_numpy(),
-            lower=rows["lower"].to_numpy(),
-            upper=rows["upper"].to_numpy(),
-            p_better=rows["better"].to_numpy(),
+            gain=rows["gain"].to_numpy(float),
+            lower=rows["lower"].to_numpy(float),
+            upper=rows["upper"].to_numpy(float),
+            p_better=rows["better"].to_numpy(float),
             reason=rows["reason"].to_numpy(object),
-            period=f"next {review.options.horizon_days:g} days",
+            period=f"next {days:g} days",
             baseline="today's price",
         )
     )
-    _show(section, fit, table.join(rows))
+    return table.join(rows)
 
 
-def _evidence(fit: Any) -> pd.DataFrame:
-    """Return estimates by SKU, and mark those that are proven to be below 0."""
-    feasible = np.asarray(fit.feasible, dtype=bool)
-    table = pd.DataFrame(
-        {
-            "elasticity": fit.elasticity,
-            "error": fit.standard_error,
-            "shrunken": fit.shrunken,
-            "shrunken_error": fit.shrunken_error,
-            "prices": fit.distinct_prices,
-            "why": fit.reason,
-            "feasible": feasible,
-        },
-        index=pd.Index(np.asarray(fit.sku).astype(str), name="sku"),
-    )
-    p = np.ones(len(table))
-    if feasible.any():
-        freedom = np.asarray(fit.degrees_of_freedom)[feasible]
-        known = Estimate(
-            value=np.asarray(fit.elasticity)[feasible],
-            standard_error=np.asarray(fit.standard_error)[feasible],
-            degrees_of_freedom=freedom,
-        )
-        p[feasible] = np.asarray(known.test().p_value)
-    table["proven"] = feasible & (table["elasticity"] < 0) & discoveries(p)
-    return table
+def _scatter(weekly: pd.DataFrame) -> pd.Series:
+    """Return the variance of weekly units over their mean, over half a year."""
+    units = weekly[weekly["week"] > -26].groupby("sku")["units"]
+    return units.var() / units.mean().clip(lower=1e-9)
 
 
-def _row(row: pd.Series, step: float, weeks: float) -> dict[str, Any]:
-    """Decide on one price: the better of one step up and one step down, averaged over the uncertain elasticity."""
-    keep = {"action": "keep", "gain": 0.0, "lower": 0.0, "upper": 0.0, "better": 0.5, "new_price": row["price"]}
-    if not row["feasible"]:
-        return {**keep, "reason": f"{row['why']}: try another price for a few weeks"}
-    if not row["proven"]:
-        return {**keep, "reason": f"elasticity {row['elasticity']:.2f} is not proven to differ from 0: test a price"}
-    if row["units"] <= 0:
-        return {**keep, "reason": "no sales in the last 8 weeks"}
-    known = bool(np.isfinite(row["cost"]))
-    # Without a cost only revenue is known, and more revenue is more profit only if fewer units are sold: a raise.
-    steps = (1.0 + step, 1.0 - step) if known else (1.0 + step,)
-    elasticity = np.asarray(Normal(mean=row["shrunken"], sd=row["shrunken_error"]).quantile(GRID))
-    cost = row["cost"] if known else 0.0
-    options = []
-    for factor in steps:
-        new = row["price"] * factor
-        if new <= cost:
-            continue
-        gains = weeks * row["units"] * ((new - cost) * factor**elasticity - (row["price"] - cost))
-        options.append((float(gains.mean()), factor, gains))
-    if not options:
-        return {**keep, "reason": "the price does not cover the cost: check both"}
-    gain, factor, gains = max(options, key=lambda option: option[0])
+def _rows(table: pd.DataFrame, recent: pd.DataFrame, step: float, weeks: float) -> pd.DataFrame:
+    """Decide on every price."""
+    rows = pd.DataFrame(
+        {"action": "keep", "gain": 0.0, "lower": 0.0, "upper": 0.0, "better": 0.5, "reason": ""},
+        index=table.index, dtype=object,
+    )  # fmt: skip
+    rows["reason"] = [
+        str(row.why) if not row.feasible
+        else f"no sales in the last {RECENT} weeks" if not row.units > 0
+        else f"elasticity {row.shrunken:.2f}: sales do not seem to fall with the price; test one"
+        for row in table.itertuples()
+    ]  # fmt: skip
+    chosen = table[table["feasible"] & (table["units"] > 0) & (table["shrunken"] < 0)]
+    if chosen.empty:
+        return rows
+    gains, factors = _gains(chosen, recent, step, weeks)
+    mean = np.where(np.isfinite(gains).all(axis=2), gains.mean(axis=2), -np.inf)
+    best = mean.argmax(axis=1)
+    for place, row in enumerate(chosen.itertuples()):
+        for name, value in _verdict(row, gains[place, best[place]], factors[best[place]]).items():
+            rows.loc[row.Index, name] = value
+    return rows.infer_objects()
+
+
+def _gains(chosen: pd.DataFrame, recent: pd.DataFrame, step: float, weeks: float) -> tuple[Any, Any]:
+    """Return the gain of a step up and of a step down on a grid of elasticities and sales, shape (SKUs, 2, grid).
+
+    Sales at today's price are those of the last weeks, each put to today's price by the elasticity of the grid point.
+    """
+    part = recent[recent["sku"].isin(chosen.index)]
+    now = part["sku"].map(chosen["price"])
+    moved = part.assign(ratio=np.log(part["price"] / now)).pivot_table(index="sku", columns="week", values="ratio")
+    ratio = moved.loc[chosen.index].to_numpy()
+    units = part.groupby("sku")["units"].sum().loc[chosen.index].to_numpy()
+    scatter = np.maximum(chosen["scatter"].to_numpy(), 1.0) / units
+    points, levels = (np.arange(POINTS) + 0.5) / POINTS, (np.arange(LEVELS) + 0.5) / LEVELS
+    law = Normal(mean=chosen["shrunken"].to_numpy()[:, None], sd=chosen["shrunken_error"].to_numpy()[:, None])
+    elasticity = np.asarray(law.quantile(points))
+    level = np.asarray(Gamma(mean=np.ones((len(chosen), 1)), sd=np.sqrt(scatter)[:, None]).quantile(levels))
+    base = units[:, None] / np.nansum(np.exp(elasticity[:, :, None] * ratio[:, None, :]), axis=2)
+    price, cost = chosen["price"].to_numpy()[:, None], chosen["cost"].fillna(0.0).to_numpy()[:, None]
+    answer = []
+    factors = np.array([1.0 + step, 1.0 - step])
+    for factor in factors:
+        more = (price * factor - cost) * factor**elasticity - (price - cost)
+        gain = weeks * (base * more)[:, :, None] * level[:, None, :]
+        # Without a cost only revenue is known, and more revenue is more profit only if fewer units are sold: a raise.
+        barred = (price * factor <= cost) | (chosen["cost"].isna().to_numpy()[:, None] & (factor < 1.0))
+        answer.append(np.where(barred[:, :, None], np.nan, gain).reshape(len(chosen), -1))
+    return np.stack(answer, axis=1), factors
+
+
+def _verdict(row: Any, gains: Any, factor: float) -> dict[str, Any]:
+    """Act where a gain is all but certain."""
+    known = bool(np.isfinite(row.cost))
+    if not np.isfinite(gains).all():
+        return {"reason": "the price does not cover the cost: check both"}
+    gain, better = float(gains.mean()), float((gains > 0).mean())
     lower, upper = np.quantile(gains, [0.025, 0.975])
-    better = float((gains > 0).mean())
     answer = {"gain": gain, "lower": min(lower, gain), "upper": max(upper, gain), "better": better}
-    answer["new_price"] = row["price"] * factor
-    what = f"elasticity {row['shrunken']:.2f} (error {row['shrunken_error']:.2f})"
+    units = factor**row.shrunken - 1.0
+    what = (
+        f"{abs(factor - 1.0):.0%} {'dearer' if factor > 1 else 'cheaper'} sells {abs(units):.0%} {'more' if units > 0 else 'less'} "
+        f"(elasticity {row.shrunken:.2f}, error {row.shrunken_error:.2f})"
+    )
+    if not row.proven:
+        return {
+            **answer,
+            "reason": f"{what} is not proven: test {price(row.price * factor)} in place of {price(row.price)}",
+        }
     if gain <= 0 or better < ACTS:
         hint = "today's price is about right" if known else "give --costs to judge a lower price"
-        return {**answer, "action": "keep", "reason": f"{what}: {hint}"}
+        return {**answer, "reason": f"{what}: {hint}"}
     verb = "raise" if factor > 1 else "lower"
     return {
         **answer,
-        "action": f"{verb} to {answer['new_price']:.2f}",
-        "reason": f"{what}, cost {cost:.2f}" if known else what,
+        "action": f"{verb} {price(row.price)} to {price(row.price * factor)}",
+        "reason": f"{what}, cost {price(row.cost)}" if known else what,
     }
 
 
-def _show(section: Section, fit: Any, table: pd.DataFrame) -> None:
+def _show(section: Section, table: pd.DataFrame, common: tuple[float, float]) -> None:
     known = table[table["feasible"]]
     section.lead.append(
-        f"{len(known):,} of {len(table):,} SKUs have enough prices to estimate; {int(table['proven'].sum()):,} are proven to "
-        "answer to price."
+        f"{len(known):,} of {len(table):,} SKUs have prices enough to tell; {int(table['proven'].sum()):,} are proven to answer to "
+        "price."
     )
-    if fit.common_mean is not None:
-        section.lead[-1] += f" Common mean {fit.common_mean:.2f}, spread between SKUs {fit.common_sd:.2f}."
     if known.empty:
         return
-    shown = known.sort_values("gain", ascending=False).reset_index()
-    shown = shown[["sku", "price", "units", "elasticity", "error", "shrunken", "prices", "action", "gain"]]
-    shown.columns = ["SKU", "price", "units a week", "elasticity", "error", "shrunken", "prices seen", "action", "gain"]
-    section.tables.append(("Elasticities, the 30 with most to gain", shown.head(30)))
+    section.lead[-1] += f" Common mean {common[0]:.2f}, spread between SKUs {common[1]:.2f}."
+    shown = (
+        known.assign(acts=known["action"] != "keep")
+        .sort_values(["acts", "proven", "gain"], ascending=False)
+        .reset_index()
+    )
+    shown = shown[["sku", "action", "gain", "price", "units", "shrunken", "elasticity", "error", "prices"]]
+    shown.columns = [
+        "SKU", "action", "gain", "price", "units a week", "elasticity, shrunken", "alone", "its error", "prices seen",
+    ]  # fmt: skip
+    section.tables.append(("Elasticities, first those with most to gain", shown.head(30)))

@@ -14,6 +14,8 @@ from ecomops.core import DecisionTable, rank_decisions
 from review.inputs import Data
 
 KEEP = "keep"
+EFFECTS = ("price", "channel", "experiment")
+"""Topics whose decisions rest on an effect that has to be proven; what to order and whom to call follow from sales."""
 ACTS = 0.95
 """Probability of a gain from which on a change is recommended."""
 FALSE_DISCOVERIES = 0.05
@@ -81,6 +83,17 @@ class Review:
         every = pd.concat([table.to_frame() for table in self.tables], ignore_index=True)
         return pd.concat([rank_decisions(*self.tables).to_frame(), every[every["action"] == KEEP]], ignore_index=True)
 
+    def counts(self) -> dict[str, int]:
+        """Return how many rows there are, how many call for action, and the same of the rows that rest on a measured effect."""
+        rows = self.ranked()
+        acts, effect = rows["action"] != KEEP, rows["topic"].isin(EFFECTS)
+        return {
+            "rows": len(rows),
+            "act": int(acts.sum()),
+            "effect_rows": int(effect.sum()),
+            "effect_act": int((acts & effect).sum()),
+        }
+
     def as_json(self) -> dict[str, Any]:
         """Return everything decided as plain values."""
         rows = self.ranked()
@@ -88,9 +101,11 @@ class Review:
             "source": self.data.source,
             "last_day": str(self.end.date()),
             "totals": self.totals,
-            "cleaning": [{"what": what, "lines": count, "done": done} for what, count, done in self.data.report],
+            "cleaning": [vars(found) for found in self.data.report],
+            "notes": self.data.notes,
             "assumptions": [{"what": w, "value": v, "replace_with": o} for w, v, o in self.assumptions],
             "answers": self.answers,
+            "counts": self.counts(),
             "decisions": [{str(key): _plain(value) for key, value in row.items()} for row in rows.to_dict("records")],
             "call_list": [] if self.call_list is None else self.call_list.to_dict("records"),
         }
@@ -115,6 +130,11 @@ def money(value: float, sign: str = "") -> str:
     """Write money so that it can be read at a glance."""
     digits = 0 if abs(value) >= 100 else 2
     return f"{'-' if value < 0 else ''}{sign}{abs(value):,.{digits}f}"
+
+
+def price(value: float) -> str:
+    """Write a price: cents, and more digits where cents would hide it."""
+    return f"{value:,.2f}" if value >= 0.1 else f"{value:.3g}"
 
 
 def discoveries(p_value: Any, share: float = FALSE_DISCOVERIES) -> Any:

@@ -12,6 +12,8 @@ from review.drawing import axes
 from review.inputs import Progress
 from review.report import Review, Section
 
+FOUND = "What was found in the order lines (a line can be of several kinds; it is left out once)"
+
 
 def analyse(review: Review, progress: Progress) -> None:
     """Add the section on sales."""
@@ -32,7 +34,7 @@ def analyse(review: Review, progress: Progress) -> None:
     }
     section = Section("sales", "Sales")
     section.tables.append(("Totals", _totals(review)))
-    section.tables.append(("What was found in the order lines", _cleaning(review)))
+    section.tables.append((FOUND, _cleaning(review)))
     weekly = lines.groupby(lines["day"] - pd.to_timedelta(lines["day"].dt.day_of_week, unit="D"))["revenue"].sum()
     if len(weekly) > 1:
         section.figures.append(("Revenue by week", lambda: _course(weekly)))
@@ -42,16 +44,13 @@ def analyse(review: Review, progress: Progress) -> None:
 
 def _totals(review: Review) -> pd.DataFrame:
     names = {"lines": "order lines", "orders": "orders", "customers": "customers", "skus": "SKUs", "revenue": "revenue"}
-    rows = [
-        {"": label, "in the file": review.data.raw[name], "reviewed": review.totals[name]}
-        for name, label in names.items()
-    ]
-    return pd.DataFrame(rows)
+    rows = (("in the file", review.data.raw), ("reviewed", review.totals))
+    return pd.DataFrame([{"": row, **{label: total[name] for name, label in names.items()}} for row, total in rows])
 
 
 def _cleaning(review: Review) -> pd.DataFrame:
-    rows = [row for row in review.data.report if row[1]]
-    return pd.DataFrame(rows, columns=["what", "lines", "done"])
+    rows = [(found.what, found.lines, found.left_out, found.done) for found in review.data.report if found.lines]
+    return pd.DataFrame(rows, columns=["what", "lines", "left out", "done"])
 
 
 def _classes(lines: pd.DataFrame) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from ecomops.core import Duration
 from ecomops.experiments import simulate_experiment
 from ecomops.pricing import ConstantElasticityDemand, simulate_sales
 from ecomops.segmentation import MbgNbd, simulate_purchases
+from review.cleaning import Found
 from review.inputs import Data, Progress
 
 WEEKS = 52
@@ -43,7 +44,7 @@ def simulated(options: argparse.Namespace, progress: Progress) -> Data:
     return Data(
         lines=lines,
         raw=raw,
-        report=[("lines kept", len(lines), "reviewed")],
+        report=[Found("lines kept", len(lines), 0, "reviewed")],
         source=f"simulated shop, seed {options.seed}" + (", without any effect" if options.noise else ""),
         stock=_stock(options, catalogue, panel, rng),
         costs=catalogue[["sku", "cost"]],

@@ -52,15 +52,13 @@ def _levels(review: Review, demand: pd.DataFrame) -> pd.DataFrame:
     plan["lead_time"] = options.lead_time
     stock = review.data.stock
     if stock is not None:
-        stock = stock.groupby("sku").agg(
-            {c: "last" if c == "lead_time" else "sum" for c in stock.columns if c != "sku"}
-        )
-        plan = plan[plan.index.isin(stock.index)].copy()
-        plan["on_hand"] = stock["on_hand"].reindex(plan.index)
-        plan["on_order"] = stock["on_order"].reindex(plan.index) if "on_order" in stock else 0.0
+        by_sku = stock.groupby("sku")
+        plan = plan[plan.index.isin(stock["sku"])].copy()
+        plan["on_hand"] = by_sku["on_hand"].sum().reindex(plan.index)
+        plan["on_order"] = by_sku["on_order"].sum().reindex(plan.index) if "on_order" in stock else 0.0
         if "lead_time" in stock:
-            plan["lead_time"] = stock["lead_time"].reindex(plan.index)
-    if stock is None or "lead_time" not in stock:
+            plan["lead_time"] = by_sku["lead_time"].mean().reindex(plan.index).fillna(options.lead_time)
+    if stock is None or "lead_time" not in stock or stock["lead_time"].isna().any():
         review.assume(
             "days from order to arrival", f"{options.lead_time:g}", "--stock FILE with lead_time, or --lead-time"
         )
@@ -113,10 +111,11 @@ def _without_stock(review: Review, section: Section, plan: pd.DataFrame) -> None
             baseline="no order",
         )
     )
-    review.answers["What do I order?"] = (
-        f"Order-up-to levels of {rows:,} SKUs are in the table; give --stock FILE to turn them into quantities."
-    )
     table = plan.sort_values("weekly", ascending=False)[["weekly", "var", "lead_time", "level"]].reset_index()
+    first = ", ".join(f"{row.sku} up to {row.level:,.0f}" for row in table.head(3).itertuples())
+    review.answers["What do I order?"] = (
+        f"Fill up to the levels of {rows:,} SKUs; fastest {first}. Give --stock FILE to turn them into quantities."
+    )
     table.columns = ["SKU", "units a week", "variance", "lead time, days", "order up to"]
     section.tables.append(("Order-up-to levels, the 30 fastest SKUs", table.head(30)))
 
@@ -144,8 +143,9 @@ def _reorder(review: Review, section: Section, plan: pd.DataFrame) -> None:
     review.assume("cost of holding stock, share of its value per year", f"{options.holding_rate:.0%}", "--holding-rate")
     hold = plan["order"] * plan["cost"] * options.holding_rate * plan["protection"] / 52.0
     error = np.sqrt(plan["var"] / plan["weeks"]) / plan["weekly"]
-    # The gain on a grid of mean demands, weighted evenly: the points are quantiles of the estimate.
-    points = inventory.Normal(mean=0.0, sd=1.0).quantile((np.arange(MEANS) + 0.5) / MEANS)
+    # The gain on a grid of mean demands, weighted evenly: the points are quantiles of the estimate, and the ends of its interval.
+    shares = np.append((np.arange(MEANS) + 0.5) / MEANS, [0.025, 0.975])
+    points = inventory.Normal(mean=0.0, sd=1.0).quantile(shares)
     gains = np.array(
         [
             (
@@ -157,7 +157,7 @@ def _reorder(review: Review, section: Section, plan: pd.DataFrame) -> None:
             for scale in (np.maximum(1.0 + error * point, 0.05) for point in np.asarray(points))
         ]
     )
-    gain, better = gains.mean(axis=0), (gains > 0).mean(axis=0)
+    gain, better = gains[:MEANS].mean(axis=0), (gains[:MEANS] > 0).mean(axis=0)
     acts = (plan["order"].to_numpy() > 0) & (better >= ACTS)
     cover = position / plan["weekly"] * 7.0
     reason = [
@@ -188,7 +188,7 @@ def _reorder(review: Review, section: Section, plan: pd.DataFrame) -> None:
 
 
 def _answer(review: Review, section: Section, table: pd.DataFrame) -> None:
-    shown = table[["sku", "weekly", "on_hand", "on_order", "days", "level", "buy", "gain"]]
+    shown = table[["sku", "buy", "gain", "on_hand", "on_order", "days", "weekly", "level"]]
     shown = shown.rename(columns={
         "sku": "SKU", "weekly": "units a week", "on_hand": "on hand", "on_order": "on order", "days": "days of supply",
         "level": "order up to", "buy": "order",
@@ -212,7 +212,7 @@ def _idle(review: Review, section: Section, weekly: pd.DataFrame) -> None:
         return
     held = stock.groupby("sku")["on_hand"].sum()
     rate = weekly[weekly["week"] > -13].groupby("sku")["units"].mean().reindex(held.index).fillna(0.0)
-    supply = np.asarray(inventory.days_of_supply(held.to_numpy(), daily_demand=rate.to_numpy() / 7.0))
+    supply = np.asarray(inventory.days_of_supply(held.clip(lower=0.0).to_numpy(), daily_demand=rate.to_numpy() / 7.0))
     table = pd.DataFrame({"SKU": held.index, "on hand": held.to_numpy(), "days of supply": supply})
     table = table[(table["on hand"] > 0) & (table["days of supply"] > 365)]
     if len(table):

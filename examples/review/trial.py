@@ -9,12 +9,17 @@ import pandas as pd
 
 from ecomops import experiments as ex
 from ecomops.core import decision_table
+from review import values
 from review.inputs import Progress
 from review.problem import Problem
 from review.report import ACTS, Review, Section, discoveries, money
 
 CONTROLS = ("control", "a", "baseline", "0", "old", "off", "false", "对照", "对照组")
 MONEY = ("spend", "revenue", "value", "gmv", "amount", "sales", "margin", "profit")
+
+
+LEAST_UNITS = 10
+"""An arm of fewer has no mean to speak of."""
 
 
 def analyse(review: Review, progress: Progress) -> None:
@@ -24,16 +29,17 @@ def analyse(review: Review, progress: Progress) -> None:
     if review.data.experiment is None:
         section.lead.append("Give --experiment FILE (unit, arm, one column a metric) to get verdicts.")
         return
-    frame, metrics = _read(review.data.experiment)
+    frame, metrics, notes = _read(review.data.experiment)
+    section.lead += notes
     control = _control(frame, review.options.control)
-    arms = [arm for arm in frame["arm"].unique() if arm != control]
+    arms = sorted(arm for arm in frame["arm"].unique() if arm != control)
     progress(f"comparing {len(arms)} arm(s) with {control} on {len(metrics)} metric(s)")
     units = frame.groupby("arm")["arm"].size()
     wanted = _split(review, [str(arm) for arm in units.index])
     split = ex.sample_ratio_mismatch(units.to_numpy(), ratios=wanted)
     clean = not bool(split.mismatch)
     section.lead.append(
-        f"Split {', '.join(f'{arm} {count:,}' for arm, count in units.items())}: "
+        f"Split {_counts(units)}: "
         + ("as intended" if clean else "not the intended split: find out why before you believe anything below")
         + f" (p {float(split.p_value):.3g})."
     )
@@ -43,29 +49,55 @@ def analyse(review: Review, progress: Progress) -> None:
     for row, known in zip(rows, proven, strict=True):
         _verdict(row, bool(known), clean)
     _once(rows)
-    _conclude(review, section, pd.DataFrame(rows))
+    _conclude(review, section, pd.DataFrame(rows), len(frame))
 
 
-def _read(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    frame = frame.rename(columns={column: column.lower() for column in frame.columns})
-    for column in ("unit", "arm"):
-        if column not in frame:
-            raise Problem(f"--experiment: the column {column!r} is missing; the file has {', '.join(frame.columns)}")
-    if frame["unit"].duplicated().any():
-        twice = frame.loc[frame["unit"].duplicated(), "unit"].iloc[0]
+def _read(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """Return arms and metrics of the units, the metrics, and what was left out."""
+    arm, unit = values.text(frame["arm"]), values.text(frame["unit"])
+    blank = (arm == "") | (unit == "")
+    notes = [f"{int(blank.sum()):,} rows without a unit or an arm are left out."] if blank.any() else []
+    frame, arm, unit = frame[~blank], arm[~blank], unit[~blank]
+    if unit.duplicated().any():
+        twice = unit[unit.duplicated()].iloc[0]
         raise Problem(f"--experiment: the unit {twice!r} is there twice; give one row a unit, summed over its time")
-    metrics = [column for column in frame.columns if column not in {"unit", "arm"}]
-    if not metrics:
-        raise Problem("--experiment: there is no metric; give at least one number a unit")
-    numbers = frame[metrics].apply(pd.to_numeric, errors="coerce")
-    metrics = [column for column in metrics if numbers[column].notna().mean() > 0.5]
+    given = {column: frame[column] for column in frame.columns if column not in {"unit", "arm"}}
+    numbers, _, _ = values.numbers({column: _plain(part) for column, part in given.items()})
+    metrics = [column for column, part in numbers.items() if part.notna().mean() > 0.5]
     for column in metrics:
-        if numbers[column].isna().any():
-            row = int(np.argmax(numbers[column].isna().to_numpy()))
-            raise Problem(f"--experiment: {column} of data row {row + 1} is no number, got {frame[column].iloc[row]!r}")
+        wrong = numbers[column].isna().to_numpy()
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise Problem(
+                f"--experiment: {column} of data row {given[column].index[row] + 1} is no number, got "
+                f"{given[column].iloc[row]!r}; give 0 where there was none"
+            )
     if not metrics:
-        raise Problem("--experiment: no column holds numbers; give at least one number a unit")
-    return numbers[metrics].astype(float).assign(arm=frame["arm"].astype(str).str.strip()), metrics
+        raise Problem("--experiment: no column holds numbers; give at least one number a unit, such as spend")
+    unused = [column for column in given if column not in metrics]
+    if unused:
+        notes.append(f"Columns that hold no numbers are not compared: {', '.join(unused)}.")
+    units = arm.value_counts()
+    few = sorted(units.index[units < LEAST_UNITS])
+    if few:
+        notes.append(f"Arms of fewer than {LEAST_UNITS} units are not compared: {', '.join(few)}.")
+    answer = pd.DataFrame({metric.lower(): numbers[metric] for metric in metrics}).assign(arm=arm)
+    answer = answer[~answer["arm"].isin(few)]
+    if answer["arm"].nunique() < 2:
+        raise Problem(
+            f"--experiment: a comparison needs two arms of {LEAST_UNITS} units or more; it has {_counts(units)}"
+        )
+    return answer, [metric.lower() for metric in metrics], notes
+
+
+def _plain(column: pd.Series) -> pd.Series:
+    """Return yes and no as numbers, anything else as it is."""
+    read = values.flags(column)
+    return column if read.isna().any() or values.text(column).eq("").any() else read
+
+
+def _counts(units: pd.Series) -> str:
+    return ", ".join(f"{arm} {count:,}" for arm, count in units.items())
 
 
 def _control(frame: pd.DataFrame, given: str | None) -> str:
@@ -105,7 +137,8 @@ def _compare(review: Review, moments: Any, arm: str, control: str, metric: str, 
     p = float(test.p_value)
     return {
         "arm": arm,
-        "subject": f"{arm}: {metric}",
+        "metric": metric,
+        "subject": f"{arm} ({metric})",
         "direct": metric in MONEY,
         "control": float(estimate.baseline),
         "difference": float(estimate.value),
@@ -137,7 +170,10 @@ def _worth(review: Review, metric: str) -> float:
 
 
 def _verdict(row: dict[str, Any], known: bool, clean: bool) -> None:
-    span = f"difference {row['difference']:.4g} ({row['lower']:.4g} to {row['upper']:.4g})"
+    span = (
+        f"{row['metric']} a unit {row['control']:.4g} in the control, {row['difference']:+.4g} here "
+        f"({row['lower']:+.4g} to {row['upper']:+.4g})"
+    )
     row["action"] = "keep"
     if not clean:
         row["reason"] = f"{span}, but the split is broken: repair the assignment and repeat"
@@ -146,7 +182,7 @@ def _verdict(row: dict[str, Any], known: bool, clean: bool) -> None:
     elif not row["worth"]:
         row["reason"] = f"{span} is proven; its worth in money is not known"
     elif row["difference"] > 0 and row["better"] >= ACTS:
-        row["action"], row["reason"] = "ship", f"{span}"
+        row["action"], row["reason"] = "ship", span
     else:
         row["action"], row["reason"] = "stop", f"{span}: it does harm"
         row["money"], row["low"], row["high"] = -row["money"], -row["high"], -row["low"]
@@ -161,7 +197,7 @@ def _once(rows: list[dict[str, Any]]) -> None:
             row["action"], row["reason"] = "keep", f"{row['reason']}; decided on the row of this arm that is in money"
 
 
-def _conclude(review: Review, section: Section, table: pd.DataFrame) -> None:
+def _conclude(review: Review, section: Section, table: pd.DataFrame, units: int) -> None:
     review.tables.append(
         decision_table(
             table["subject"].to_numpy(object),
@@ -172,14 +208,15 @@ def _conclude(review: Review, section: Section, table: pd.DataFrame) -> None:
             upper=np.maximum(table["high"], table["money"]).to_numpy(),
             p_better=table["better"].to_numpy(),
             reason=table["reason"].to_numpy(object),
-            period="as many units as the test had",
+            period=f"for {units:,} units, as in the test",
             baseline="the control for everyone",
         )
     )
     shown = table[["subject", "control", "difference", "lower", "upper", "p", "action"]]
+    shown = shown.rename(columns={"control": "mean of the control", "lower": "from", "upper": "to"})
     section.tables.append(("Treatment less control, 95 % intervals", shown))
     stopped = table.loc[table["action"] == "stop", "subject"].tolist()
     if stopped:
-        before = review.answers["What do I stop?"]
+        before = review.answers.get("What do I stop?", "Nothing")
         more = f"The test arm that does harm: {', '.join(stopped)}."
         review.answers["What do I stop?"] = more if before.startswith("Nothing") else f"{before} {more}"

@@ -17,9 +17,9 @@ def panel(lines: pd.DataFrame) -> pd.DataFrame:
     if (last - lines["day"].min()).days % 7 != 6:
         begin += 1
     rows = lines.assign(week=week)
-    sold = (
-        rows[rows["week"] >= begin].groupby(["sku", "week"]).agg(units=("quantity", "sum"), price=("price", "median"))
-    )
+    inside = rows[rows["week"] >= begin]
+    units = inside.groupby(["sku", "week"])["quantity"].sum().rename("units")
+    sold = pd.concat([units, _usual_price(inside)], axis=1)
     first = rows.groupby("sku")["week"].min().clip(lower=begin)
     size = 1 - first.to_numpy()
     frame = pd.DataFrame(
@@ -33,3 +33,18 @@ def panel(lines: pd.DataFrame) -> pd.DataFrame:
     # A week without a sale had a price too: the last one seen.
     full["price"] = full.groupby("sku")["price"].ffill()
     return full
+
+
+def _usual_price(rows: pd.DataFrame) -> pd.Series:
+    """Return the mean (of logarithms) of the prices of small lines by SKU and week.
+
+    Lines of more than the SKU's median quantity count only in weeks that have no other, and of these the smallest, since a
+    bulk rebate would tie the price to the units. And it is a mean, for the median of a few lines depends on how many there
+    are, and so on the units, where prices are skewed.
+    """
+    usual = rows.groupby("sku")["quantity"].transform("median")
+    least = rows.groupby(["sku", "week"])["quantity"].transform("min")
+    small = rows[rows["quantity"] <= np.maximum(usual, least)]
+    by_week = small.assign(log=np.log(small["price"])).groupby(["sku", "week"])
+    found = by_week.agg(low=("price", "min"), high=("price", "max"), log=("log", "mean"))
+    return np.exp(found["log"]).where(found["low"] < found["high"], found["low"]).rename("price")
