@@ -197,6 +197,113 @@ def half_square(gap: Any) -> Any:
     return gap * gap / 2
 
 
+# --- the same laws where sums and series are too long ------------------------------------------------------------------
+
+# From here on incomplete gamma and beta functions are integrated numerically.
+LONG_GAMMA, LONG_BETA = 10**5, 3000
+
+
+def tail_integral(logarithm: Callable[[Any], Any], scale: Any) -> Any:
+    """Return the integral over [0, inf) of exp(logarithm(t)): 1 at 0, falling about once in ``scale``, log-concave."""
+    least = -mp.dps * mpf("2.31")
+    far = scale
+    while logarithm(far) > least:
+        far *= 2
+    near = far / 2
+    for _ in range(4):
+        middle = (near + far) / 2
+        near, far = (middle, far) if logarithm(middle) > least else (near, middle)
+    edges = mpmath.linspace(0, far, int(far / scale / 6) + 2)
+    return mpmath.quadgl(lambda t: mpmath.exp(logarithm(t)), edges, maxdegree=5)
+
+
+def gamma_tails(a: Any, x: Any) -> tuple[Any, Any]:
+    """Return P(G <= x) and P(G > x) of a unit gamma G."""
+    if a <= 0:
+        return mpf(1), mpf(0)
+    if a < LONG_GAMMA:
+        return mpmath.gammainc(a, 0, x, regularized=True), mpmath.gammainc(a, x, regularized=True)
+    density = mpmath.exp((a - 1) * mpmath.log(x) - x - mpmath.loggamma(a))
+    scale = 1 / (abs((a - 1) / x - 1) + mpmath.sqrt(a - 1) / x)
+    if x > a - 1:
+        above = density * tail_integral(lambda t: (a - 1) * mpmath.log1p(t / x) - t, scale)
+        return 1 - above, above
+    below = density * tail_integral(lambda t: (a - 1) * mpmath.log1p(-t / x) + t if t < x else -mpmath.inf, scale)
+    return below, 1 - below
+
+
+def beta_tails(k: Any, size: Any, p: Any, q: Any) -> tuple[Any, Any]:
+    """Return P(N >= k) and P(N < k) of a negative binomial N."""
+    if k <= 0:
+        return mpf(1), mpf(0)
+    if min(k, size) < LONG_BETA:
+        above = mpmath.betainc(k, size, 0, q, regularized=True)
+        return above, mpmath.betainc(size, k, 0, p, regularized=True)
+    ways = mpmath.loggamma(k) + mpmath.loggamma(size) - mpmath.loggamma(k + size)
+    density = mpmath.exp((k - 1) * mpmath.log(q) + (size - 1) * mpmath.log(p) - ways)
+    if (k - 1) * p > (size - 1) * q:
+        return _beta_side(k, size, p, q, density)
+    return _beta_side(size, k, q, p, density)[::-1]
+
+
+def _beta_side(k: Any, size: Any, p: Any, q: Any, density: Any) -> tuple[Any, Any]:
+    def logarithm(u: Any) -> Any:
+        return (k - 1) * mpmath.log1p(-u) + (size - 1) * mpmath.log1p(q * u / p) if u < 1 else -mpmath.inf
+
+    slope = (k - 1) - (size - 1) * q / p
+    scale = 1 / (slope + mpmath.sqrt(k - 1 + (size - 1) * (q / p) ** 2))
+    above = q * density * tail_integral(logarithm, scale)
+    return above, 1 - above
+
+
+def _from_moments(x: Any, above: list[Any], below: list[Any], unit: int) -> dict[str, float]:
+    """Turn E[D (D - unit) ... ; D > x] of orders 0, 1 and 2, and the same for D <= x, into the five answers."""
+    square = above[2] + unit * above[1]
+    return {
+        "cdf": float(below[0]),
+        "sf": float(above[0]),
+        "loss": float(above[1] - x * above[0]),
+        "complementary_loss": float(x * below[0] - below[1]),
+        "second_loss": float((square - 2 * x * above[1] + x * x * above[0]) / 2),
+    }
+
+
+def gamma_answers(x: float, mean: float, sd: float) -> dict[str, float]:
+    with mp.workdps(DIGITS + 10):
+        level, (a, scale) = mpf(x), _shape(mpf(mean), mpf(sd))
+        tails = [gamma_tails(a + order, level / scale) for order in range(3)]
+        factor = [mpf(1), a * scale, a * (a + 1) * scale**2]
+        above, below = ([f * pair[side] for f, pair in zip(factor, tails, strict=True)] for side in (1, 0))
+        return _from_moments(level, above, below, 0)
+
+
+def poisson_answers(x: float, mean: float) -> dict[str, float]:
+    with mp.workdps(DIGITS + 10):
+        level, m = mpf(x), mpf(mean)
+        k = mpmath.floor(level) + 1
+        tails = [gamma_tails(k - order, m) for order in range(3)]
+        above, below = ([m**order * pair[side] for order, pair in enumerate(tails)] for side in (0, 1))
+        return _from_moments(level, above, below, 1)
+
+
+def binomial_answers(x: float, mean: float, variance: float) -> dict[str, float]:
+    with mp.workdps(DIGITS + 30):
+        level, m, v = mpf(x), mpf(mean), mpf(variance)
+        k, size, p = mpmath.floor(level) + 1, m * m / (v - m), m / v
+        odds = (1 - p) / p
+        tails = [beta_tails(k - order, size + order, p, 1 - p) for order in range(3)]
+        factor = [mpf(1), size * odds, size * (size + 1) * odds**2]
+        above, below = ([f * pair[side] for f, pair in zip(factor, tails, strict=True)] for side in (0, 1))
+        return _from_moments(level, above, below, 1)
+
+
+ANSWERS: dict[str, Callable[..., dict[str, float]]] = {
+    "Gamma": gamma_answers,
+    "Poisson": poisson_answers,
+    "NegativeBinomial": binomial_answers,
+}
+
+
 KERNELS: dict[str, dict[str, Callable[..., float]]] = {
     "Normal": {
         "cdf": to_float(normal_cdf),

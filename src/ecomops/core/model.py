@@ -172,7 +172,7 @@ class Model(BaseModel):
             lengths = {len(value) for value, _ in columns.values() if isinstance(value, np.ndarray) and value.ndim == 1}
             curves = len(lengths) == 1
             shape = (lengths.pop(),) if curves else ()
-        rows = int(np.prod(shape)) if shape else 1
+        rows = math.prod(shape)
         table = {
             name: _column(value, value.ndim - 1 if curves and isinstance(value, np.ndarray) else core, shape)
             for name, (value, core) in columns.items()
@@ -285,8 +285,8 @@ def broadcast(shapes: list[tuple[str, tuple[int, ...]]]) -> tuple[int, ...]:
     except ValueError:
         message = f"shapes must broadcast, got {shown}"
         raise ValueError(message) from None
-    size = int(np.prod(common))
-    if size > MAX_BATCH and all(size > np.prod(shape) for _, shape in shapes):
+    size = math.prod(common)
+    if size > MAX_BATCH and all(size > math.prod(shape) for _, shape in shapes):
         message = f"shapes broadcast to more than {MAX_BATCH} elements, got {shown}; pass equal lengths"
         raise ValueError(message)
     return common
@@ -324,7 +324,7 @@ def _columns(model: Model, prefix: str = "") -> dict[str, tuple[Any, int]]:
 
 def _column(value: Any, core: int, shape: tuple[int, ...]) -> Any:
     """Return one entry a row: numbers, or the array of one item, or the same thing in every row."""
-    rows = int(np.prod(shape)) if shape else 1
+    rows = math.prod(shape)
     if not isinstance(value, np.ndarray):
         return [value] * rows
     item = value.shape[value.ndim - core :]

@@ -10,7 +10,7 @@ from scipy import special
 
 from ecomops.core import InputError
 from ecomops.stats.distributions import Demand, Discrete, Empirical, LeadTime, NegativeBinomial, Normal, Poisson
-from ecomops.stats.roots import falling_root
+from ecomops.stats.roots import falling_root, smallest_integer
 from ecomops.stats.special import in_chunks, inverse_normal_losses, normal_pdf, upper_normal_loss
 
 GUARD = 1e-12
@@ -43,7 +43,7 @@ def fill_rate_level(
     periodic = np.asarray(lead_time.review_period) > 0
     if isinstance(exposed, Normal) and not (both and periodic.any()):
         kernel = _normal_both if both else _normal_one
-        return in_chunks(kernel, target, order_quantity, exposed.mean, exposed.sd)
+        return in_chunks(kernel, fraction, order_quantity, exposed.mean, exposed.sd)
     shape = np.broadcast_shapes(np.shape(target), exposed.batch_shape)
     idle = np.broadcast_to(periodic & both & (np.asarray(demand.mean) == 0), shape)
     cycle = np.where(periodic, np.asarray(demand.mean) * lead_time.review_period, np.inf)
@@ -52,8 +52,74 @@ def fill_rate_level(
             "service.order_quantity is so large that any level meets the fill rate; with a review period it is the mean "
             "demand of a review period"
         )
-    level = _general(demand, exposed, lead_time, np.broadcast_to(target, shape), order_quantity, both=both, idle=idle)
+    target = np.broadcast_to(target, shape)
+    if np.all(_whole(exposed)):
+        level = _smallest_whole(
+            demand, exposed, lead_time, target, fraction=fraction, order_quantity=order_quantity, both=both, idle=idle
+        )
+    else:
+        level = _general(demand, exposed, lead_time, target, order_quantity, both=both, idle=idle)
     return np.where(idle, 0.0, level)
+
+
+def _smallest_whole(
+    demand: Demand,
+    exposed: Demand,
+    lead_time: LeadTime,
+    target: Any,
+    *,
+    fraction: Any,
+    order_quantity: Any,
+    both: bool,
+    idle: Any,
+) -> Any:
+    """Search the whole levels, from what normal demand would need: only rows that are still open are looked at again."""
+    shape = target.shape
+    goal, share, ahead, periodic, idle, mean, sd = (
+        np.broadcast_to(value, shape).reshape(-1)
+        for value in (
+            target,
+            fraction,
+            order_quantity,
+            np.asarray(lead_time.review_period) > 0,
+            idle,
+            exposed.mean,
+            np.sqrt(exposed.variance),
+        )
+    )
+    arrived = demand._over(lead_time.mean, lead_time.variance) if periodic.any() else exposed  # noqa: SLF001
+    short, held = _shortage_by_row(exposed, shape), _shortage_by_row(arrived, shape)
+
+    def reached(k: Any, rows: Any) -> Any:
+        value = short(k, rows)
+        if both:
+            cycle = periodic[rows]
+            carried = np.empty_like(value)
+            for here, shortage, level in ((cycle, held, k), (~cycle, short, k + ahead[rows])):
+                if here.any():
+                    carried[here] = shortage(level[here], rows[here])
+            value = value - carried
+        return np.where(idle[rows], k >= 0, value <= goal[rows] * (1.0 + GUARD))
+
+    kernel = _normal_one if periodic.any() or not both else _normal_both
+    guess = np.ceil(in_chunks(kernel, share, ahead, mean, sd))
+    return smallest_integer(reached, guess, np.arange(goal.size)).reshape(shape)
+
+
+def _shortage_by_row(law: Demand, shape: tuple[int, ...]) -> Any:
+    """Return the function of levels and rows that gives the expected shortage of these rows."""
+    mean, variance = (np.broadcast_to(value, shape).reshape(-1) for value in (law.mean, law.variance))
+    if isinstance(law, Poisson):
+        return lambda level, rows: Poisson(mean=mean[rows])._losses(level)[0]  # noqa: SLF001
+    if isinstance(law, NegativeBinomial):
+        return lambda level, rows: NegativeBinomial(mean=mean[rows], variance=variance[rows])._losses(level)[0]  # noqa: SLF001
+    everywhere = mean.copy()
+
+    def shortage(level: Any, rows: Any) -> Any:
+        everywhere[rows] = level
+        return np.asarray(law._losses(everywhere.reshape(shape))[0]).reshape(-1)[rows]  # noqa: SLF001
+
+    return shortage
 
 
 def _general(
@@ -97,23 +163,24 @@ def _whole(exposed: Demand) -> Any:
     return False
 
 
-def _normal_one(target: Any, order_quantity: Any, mean: Any, sd: Any) -> Any:
-    target, mean, sd = np.broadcast_arrays(target, mean, sd)
+def _normal_one(fraction: Any, order_quantity: Any, mean: Any, sd: Any) -> Any:
+    target, mean, sd = np.broadcast_arrays((1.0 - fraction) * order_quantity, mean, sd)
     random = sd > 0
     factor = inverse_normal_losses(target / np.where(random, sd, 1.0))
     return np.where(random, mean + factor * sd, mean - target)
 
 
-def _normal_both(target: Any, order_quantity: Any, mean: Any, sd: Any) -> Any:
-    """Solve L(k) - L(k + w) = goal, w = Q / sd: the one-end answer, then Newton on the logarithm.
+def _normal_both(fraction: Any, order_quantity: Any, mean: Any, sd: Any) -> Any:
+    """Solve L(k) - L(k + w) = (1 - b) w, w = Q / sd: the one-end answer, then Newton on the logarithm.
 
     The left side is the integral of a log-concave tail over a window, so it is log-concave in k, and the one-end answer
-    lies to the right of the root: Newton comes down to it without overshooting.
+    lies to the right of the root: Newton comes down to it without overshooting. It equals w less the same at -(k + w),
+    so a fill rate b below a half is solved as 1 - b, where its digits are.
     """
-    target, order_quantity, mean, sd = np.broadcast_arrays(target, order_quantity, mean, sd)
-    random = sd > 0
-    safe = np.where(random, sd, 1.0)
-    goal, width = target / safe, order_quantity / safe
+    fraction, order_quantity, mean, sd = np.broadcast_arrays(fraction, order_quantity, mean, sd)
+    random, low = sd > 0, fraction < 0.5
+    width = order_quantity / np.where(random, sd, 1.0)
+    goal = np.where(low, fraction, 1.0 - fraction) * width
     factor = inverse_normal_losses(goal)
     carried = _loss(factor + width)
     rows = np.flatnonzero(random & (carried > 1e-17 * goal))
@@ -129,7 +196,8 @@ def _normal_both(target: Any, order_quantity: Any, mean: Any, sd: Any) -> Any:
         # Quadratic: after a step of 1e-8 the next one is below the rounding.
         rows = rows[np.abs(step) > 1e-8 * (1.0 + np.abs(k))]
         value = _value(factor[rows], width[rows])
-    return np.where(random, mean + factor * sd, mean - target)
+    factor = np.where(low, -(factor + width), factor)
+    return np.where(random, mean + factor * sd, mean - (1.0 - fraction) * order_quantity)
 
 
 def _loss(z: NDArray[np.float64]) -> Any:

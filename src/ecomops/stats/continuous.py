@@ -10,7 +10,7 @@ from scipy import special
 
 from ecomops.core import NonNegative, Num, Positive, check, validated
 from ecomops.stats.distribution import Distribution, compound_variance
-from ecomops.stats.partial_moments import lower_gamma, upper_gamma
+from ecomops.stats.partial_moments import LARGE_SHAPE, large_gamma_quantile, lower_gamma, upper_gamma
 from ecomops.stats.special import (
     MILLS_LIMIT,
     SECOND_LIMIT,
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 NODES, WEIGHTS = (
     (part + shift) / 2 for part, shift in zip(np.polynomial.legendre.leggauss(10), (1.0, 0.0), strict=True)
 )
+# Skewed demand whose sd is less than this part of its mean is taken as known: the square of the ratio would overflow.
+KNOWN_SPREAD = 1e-100
 
 
 class Normal(Distribution):
@@ -96,7 +98,7 @@ class _Skewed(Distribution):
 
     def _split(self, level: Any) -> tuple[Any, Any, Any, Any]:
         """Return the level, where demand is random, and mean and sd with safe values elsewhere."""
-        random = np.asarray(self.sd) > 0
+        random = np.asarray(self.sd) > KNOWN_SPREAD * np.asarray(self.mean)
         arrays = np.broadcast_arrays(level, random, np.where(random, self.mean, 1.0), np.where(random, self.sd, 1.0))
         return np.asarray(arrays[0], dtype=np.float64), arrays[1], arrays[2], arrays[3]
 
@@ -132,13 +134,13 @@ class Gamma(_Skewed):
 
     def _cdf(self, x: Any) -> Any:
         level, random, mean, sd = self._split(x)
-        shape, unit = np.square(mean / sd), np.maximum(level, 0.0) / (sd / mean * sd)
-        return np.where(random, special.gammainc(shape, unit), np.where(self._known(level), 1.0, 0.0))
+        inside = in_chunks(lambda a, unit, gap: lower_gamma(a, unit, 0, gap), *_unit(level, mean, sd))
+        return np.where(random, inside, np.where(self._known(level), 1.0, 0.0))
 
     def _sf(self, x: Any) -> Any:
         level, random, mean, sd = self._split(x)
-        shape, unit = np.square(mean / sd), np.maximum(level, 0.0) / (sd / mean * sd)
-        return np.where(random, special.gammaincc(shape, unit), np.where(self._known(level), 0.0, 1.0))
+        inside = in_chunks(lambda a, unit, gap: upper_gamma(a, unit, 0, gap), *_unit(level, mean, sd))
+        return np.where(random, inside, np.where(self._known(level), 0.0, 1.0))
 
     def _quantile(self, probability: Any, rest: Any) -> Any:
         p, random, mean, sd = self._split(probability)
@@ -150,21 +152,24 @@ class Gamma(_Skewed):
             special.gammaincinv(shape, np.where(low, p, 0.5)),
             special.gammainccinv(shape, np.where(low, 0.5, rest)),
         )
-        return np.where(random, unit * scale, self.mean)
+        answer = np.asarray(unit * scale)
+        large = shape >= LARGE_SHAPE
+        if large.any():
+            answer[large] = (mean + scale * large_gamma_quantile(shape, p, rest))[large]
+        return np.where(random, answer, self.mean)
 
     def _tail(self, x: Any, mean: Any, sd: Any) -> Any:
-        shape, scale = np.square(mean / sd), sd / mean * sd
+        shape, unit, gap = np.broadcast_arrays(*_unit(x, mean, sd))
         answer = np.empty_like(x)
         above = x >= mean
-        shape, scale = np.broadcast_to(shape, x.shape), np.broadcast_to(scale, x.shape)
-        answer[above] = upper_gamma(shape[above], x[above] / scale[above], 1)
-        answer[~above] = lower_gamma(shape[~above], x[~above] / scale[~above], 1)
-        return answer * scale
+        for here, kernel in ((above, upper_gamma), (~above, lower_gamma)):
+            answer[here] = kernel(shape[here], unit[here], 1, gap[here])
+        return answer * (sd / mean * sd)
 
     def _second_loss(self, level: Any) -> Any:
         x, random, mean, sd = self._split(level)
-        shape, scale = np.square(mean / sd), sd / mean * sd
-        inside = scale * scale * in_chunks(lambda a, u: upper_gamma(a, u, 2), shape, np.maximum(x, 0.0) / scale)
+        scale = sd / mean * sd
+        inside = scale * scale * in_chunks(lambda a, unit, gap: upper_gamma(a, unit, 2, gap), *_unit(x, mean, sd))
         whole = (self.variance + np.square(x - self.mean)) / 2.0
         known = np.square(np.maximum(self.mean - x, 0.0)) / 2.0
         return np.where(random, np.where(x > 0, inside, whole), known)
@@ -234,24 +239,33 @@ class LogNormal(_Skewed):
         z, spread = _log_z(x, mean, sd)
         above = x >= mean
         # E[(x - D)+] = x Phi(z) - mean Phi(z - s) is the same formula with -z in the place of z - s.
-        near, far = np.where(above, z - spread, -z), np.where(above, z, spread - z)
-        return np.where(x > 0, x * normal_pdf(z) * _mills_drop(near, far), 0.0)
+        near = np.where(above, z - spread, -z)
+        return np.where(x > 0, x * normal_pdf(z) * _mills_drop(near, np.broadcast_to(spread, near.shape)), 0.0)
 
     def _second_loss(self, level: Any) -> Any:
-        """Return level^2 pdf(z) / 2 times the second difference m(z - 2 s) - 2 m(z - s) + m(z)."""
+        """Return level^2 pdf(z) / 2 times the second difference m(z - 2 s) - 2 m(z - s) + m(z).
+
+        Where the other half, E[((level - D)+)^2], is the smaller one (z <= s), it is the same formula with -z for z - 2 s,
+        and the rest of the whole is the answer.
+        """
         x, random, mean, sd = self._split(level)
         z, spread = _log_z(x, mean, sd)
-        upper = x * x * normal_pdf(z) * in_chunks(_mills_bend, np.maximum(z, 0.0), spread)
-        squares = (np.square(mean) + np.square(sd)) * special.ndtr(2.0 * spread - z)
-        direct = squares - 2.0 * x * mean * special.ndtr(spread - z) + x * x * special.ndtr(-z)
+        above = z > spread
+        tail = x * x * normal_pdf(z) * in_chunks(_mills_bend, np.where(above, z, 2.0 * spread - z), spread)
         whole = self.variance + np.square(x - self.mean)
         known = np.square(np.maximum(self.mean - x, 0.0))
-        inside = np.where(z > 0, upper, np.maximum(direct, 0.0))
-        return np.where(random, np.where(x > 0, inside, whole), known) / 2.0
+        inside = np.where(above, tail, whole - np.where(x > 0, tail, 0.0))
+        return np.where(random, inside, known) / 2.0
 
     def _over(self, periods: Any, variance: Any) -> Demand:
         total = compound_variance(self.mean, self.variance, periods, variance)
         return LogNormal(mean=self.mean * periods, sd=np.sqrt(total))
+
+
+def _unit(x: Any, mean: Any, sd: Any) -> tuple[Any, Any, Any]:
+    """Return shape, level and level - shape in units of the scale; the last from x - mean, which has all its digits."""
+    scale, level = sd / mean * sd, np.maximum(x, 0.0)
+    return np.square(mean / sd), level / scale, (level - mean) / scale
 
 
 def _z(x: Any, mean: Any, sd: Any) -> Any:
@@ -265,8 +279,12 @@ def _z(x: Any, mean: Any, sd: Any) -> Any:
 def _log_z(x: Any, mean: Any, sd: Any) -> tuple[Any, Any]:
     """Return the standardised logarithm of x and the standard deviation of the logarithm."""
     spread = np.sqrt(np.log1p(np.square(sd / mean)))
-    ratio = np.where(x > 0, x, mean) / mean
-    return np.log(ratio) / spread + spread / 2.0, spread
+    level = np.where(x > 0, x, mean)
+    # Near the mean x / mean rounds away what x - mean still holds.
+    gap = (level - mean) / mean
+    near = np.abs(gap) < 0.5
+    logarithm = np.where(near, np.log1p(np.where(near, gap, 0.0)), np.log(level / mean))
+    return logarithm / spread + spread / 2.0, spread
 
 
 def signed_ndtri(probability: Any, rest: Any) -> Any:
@@ -275,10 +293,9 @@ def signed_ndtri(probability: Any, rest: Any) -> Any:
     return np.where(probability <= rest, z, -z)
 
 
-def _mills_drop(near: Any, far: Any) -> Any:
-    """Return m(near) - m(far) for near < far, m the Mills ratio: by its derivative 1 - z m(z) where the gap is small."""
-    gap = far - near
-    wide = SQRT_HALF_PI * (_erfcx(near) - _erfcx(far))
+def _mills_drop(near: Any, gap: Any) -> Any:
+    """Return m(near) - m(near + gap), m the Mills ratio: by its derivative 1 - z m(z) where the gap is small."""
+    wide = SQRT_HALF_PI * (_erfcx(near) - _erfcx(near + gap))
     small = (gap < 0.3) & (near > -5.0)
     if small.any():
         start, width = near[small], gap[small]
@@ -303,7 +320,7 @@ def _mills_fall(z: Any) -> Any:
 
 
 def _mills_bend(z: Any, spread: Any) -> Any:
-    """Return m(z - 2 s) - 2 m(z - s) + m(z) for z >= 0: by the integral of m'' against a tent where s is small."""
+    """Return m(z - 2 s) - 2 m(z - s) + m(z) for z >= s: by the integral of m'' against a tent where s is small."""
     z, spread = np.broadcast_arrays(z, spread)
     wide = SQRT_HALF_PI * (_erfcx(z - 2.0 * spread) - 2.0 * _erfcx(z - spread) + _erfcx(z))
     small = spread < 0.3

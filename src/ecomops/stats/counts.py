@@ -122,7 +122,8 @@ def _above(k: Any, mean: Any, variance: Any, order: int) -> Any:
         answer[here] = lower_gamma(k[here], mean[here], order)
     here = inside & ~poisson
     if here.any():
-        answer[here] = upper_negative_binomial(k[here], *_shape(mean[here], variance[here]), order)
+        gap = (k - mean)[here]
+        answer[here] = upper_negative_binomial(k[here], *_shape(mean[here], variance[here]), order, gap)
     return answer
 
 
@@ -136,7 +137,8 @@ def _below(k: Any, mean: Any, variance: Any, order: int) -> Any:
         answer[here] = upper_gamma(k[here], mean[here], order)
     here = inside & ~poisson
     if here.any():
-        answer[here] = lower_negative_binomial(k[here], *_shape(mean[here], variance[here]), order)
+        gap = (k - mean)[here]
+        answer[here] = lower_negative_binomial(k[here], *_shape(mean[here], variance[here]), order, gap)
     return answer
 
 
@@ -199,7 +201,9 @@ def _second_losses(level: Any, mean: Any, variance: Any) -> Any:
 def _quantiles(probability: Any, rest: Any, mean: Any, variance: Any) -> Any:
     """Return the smallest k with F(k) >= probability up to 1e-12 relative, compared in the tail that has more digits."""
     probability, rest, mean, variance = np.broadcast_arrays(probability, rest, mean, variance)
-    level, limit = probability * (1.0 - FRACTILE_GUARD), rest * (1.0 + FRACTILE_GUARD)
+    # A tail that was got from the probability is known to that one's last digit only.
+    slack = np.where(rest == 1.0 - probability, 2.0**-52, 0.0)
+    level, limit = probability * (1.0 - FRACTILE_GUARD), rest * (1.0 + FRACTILE_GUARD) + slack
 
     def reached(k: Any, level: Any, limit: Any, mean: Any, variance: Any) -> Any:
         low = level < 0.5

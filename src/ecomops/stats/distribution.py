@@ -77,7 +77,8 @@ class Distribution(Model):
         Parameters
         ----------
         probability : float or array
-            In (0, 1). A tie with a step of a discrete distribution, up to 1e-12 relative, goes to the smaller quantity.
+            In (0, 1). A tie with a step of a discrete distribution, up to 1e-12 relative (for Poisson and negative binomial
+            demand relative to the smaller tail), goes to the smaller quantity.
 
         Returns
         -------

@@ -70,7 +70,7 @@ def _stride(ask: Any, rows: NDArray[np.intp], near: Flat, beyond: Flat, sign: fl
 
 
 def falling_root(evaluate: Callable[[Flat], tuple[Any, Any]], target: Any, start: Flat, scale: Any) -> Flat:
-    """Return, per row, where a positive falling function comes down to its target: the smallest such point.
+    """Return, per row, where a positive falling function comes down to its target; on a stretch at the target, any point.
 
     Newton on the logarithm (one-sided and quick for log-concave functions), kept inside a bracket that it narrows, and
     bisection where Newton would leave it.

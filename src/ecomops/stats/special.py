@@ -5,6 +5,7 @@ Plain kernels on arrays. The ones that are called with a million rows work in bl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -33,7 +34,7 @@ def in_chunks(kernel: Callable[..., Any], *values: Any) -> Any:
     """
     arrays = [np.asarray(value, dtype=np.float64) for value in values]
     shape = np.broadcast_shapes(*(array.shape for array in arrays))
-    size = int(np.prod(shape))
+    size = math.prod(shape)
     flat = [
         array.reshape(1) if array.size == 1 and size else np.broadcast_to(array, shape).reshape(size)
         for array in arrays
@@ -57,7 +58,7 @@ def in_chunks(kernel: Callable[..., Any], *values: Any) -> Any:
 def _shaped(answer: Any, shape: tuple[int, ...]) -> Any:
     if isinstance(answer, tuple):
         return tuple(_shaped(part, shape) for part in answer)
-    size = int(np.prod(shape))
+    size = math.prod(shape)
     full = answer if answer.size == size else np.broadcast_to(answer, (size,))
     return full.reshape(shape)[()]
 
@@ -161,7 +162,9 @@ def _inverse_upper(target: Flat) -> Any:
     goal = np.log(target)
     z = _schneider(goal)
     goal = goal + LOG_SQRT_TWO_PI
-    for _ in range(8):
+    step = np.ones_like(z)
+    # Halley is cubic: after a step of 1e-5 the next one is below the rounding.
+    while np.any(np.abs(step) > 1e-5):
         mills = SQRT_HALF_PI * special.erfcx(z / SQRT_TWO)
         part = 1.0 - z * mills
         far = z > MILLS_LIMIT
@@ -171,9 +174,6 @@ def _inverse_upper(target: Flat) -> Any:
         newton = (np.log(part) - 0.5 * z * z - goal) / slope
         step = newton / (1.0 - 0.5 * newton * (1.0 / (part * slope) - slope))
         z = np.maximum(z + step, 0.0)
-        # Halley is cubic: after a step of 1e-5 the next one is below the rounding.
-        if np.all(np.abs(step) <= 1e-5):
-            break
     return z
 
 
@@ -195,32 +195,42 @@ def _schneider(log_target: Flat) -> Any:
 
 def _inverse_lower(target: Flat) -> Flat:
     """Newton for L(-y) = y + L(y) = target, y >= 0: convex with a slope between 1/2 and 1."""
-    y = np.sqrt(np.maximum(target * target - LOSS_AT_ZERO**2, 0.0))
-    for _ in range(20):
+    y = np.sqrt(target - LOSS_AT_ZERO) * np.sqrt(target + LOSS_AT_ZERO)
+    step = y + 1.0
+    while np.any(np.abs(step) > 1e-8 * (1.0 + y)):
         size = np.minimum(y, FARTHEST)
         step = (upper_normal_loss(size) + y - target) / special.ndtr(size)
         y = np.maximum(y - step, 0.0)
-        if np.all(np.abs(step) <= 1e-8 * (1.0 + y)):
-            break
     return y
 
 
-def poisson_pmf(k: Any, mean: Any) -> Any:
-    """Return exp(-mean) mean^k / gamma(k + 1) for real k >= 0 by the saddle point (Loader 2000), without cancellation."""
+def poisson_pmf(k: Any, mean: Any, gap: Any = None) -> Any:
+    """Return exp(-mean) mean^k / gamma(k + 1) for real k >= 0 by the saddle point (Loader 2000), without cancellation.
+
+    A caller who knows k - mean with more digits than the two numbers hold passes it as ``gap``.
+    """
     k, mean = np.broadcast_arrays(np.asarray(k, dtype=np.float64), np.asarray(mean, dtype=np.float64))
     inside = (k > 0) & (mean > 0)
     size, centre = np.where(inside, k, 1.0), np.where(inside, mean, 1.0)
-    body = np.exp(-stirling_error(size) - deviance(size, centre)) / np.sqrt(2.0 * np.pi * size)
+    away = np.where(inside, k - mean if gap is None else gap, 0.0)
+    body = np.exp(-stirling_error(size) - deviance(size, centre, away)) / np.sqrt(2.0 * np.pi * size)
     return np.where(inside, body, np.where(k > 0, 0.0, np.exp(-mean)))
 
 
-def negative_binomial_pmf(k: Any, size: Any, p: Any, q: Any) -> Any:
-    """Return the probability of k for a negative binomial by the saddle point (Loader 2000), k >= 0, q = 1 - p."""
-    k, size, p, q = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in (k, size, p, q)))
+def negative_binomial_pmf(k: Any, size: Any, p: Any, q: Any, gap: Any = None) -> Any:
+    """Return the probability of k for a negative binomial by the saddle point (Loader 2000), k >= 0, q = 1 - p.
+
+    A caller who knows k - mean with more digits than size q / p holds passes it as ``gap``.
+    """
+    gap = k - size * q / p if gap is None else gap
+    k, size, p, q, gap = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in (k, size, p, q, gap)))
     inside = k > 0
     x = np.where(inside, k, 1.0)
     n = x + size
-    exponent = stirling_error(n) - stirling_error(x) - stirling_error(size) - deviance(x, n * q) - deviance(size, n * p)
+    # x - n q and n p - size are both p (x - mean).
+    away = p * np.where(inside, gap, x - size * q / p)
+    exponent = stirling_error(n) - stirling_error(x) - stirling_error(size)
+    exponent = exponent - deviance(x, n * q, away) - deviance(size, n * p, -away)
     body = np.sqrt(size / (2.0 * np.pi * x * n)) * np.exp(exponent)
     return np.where(inside, body, np.exp(size * np.where(q < 0.5, np.log1p(-np.minimum(q, 0.5)), np.log(p))))
 
@@ -228,19 +238,22 @@ def negative_binomial_pmf(k: Any, size: Any, p: Any, q: Any) -> Any:
 def stirling_error(n: Any) -> Any:
     """Return log gamma(n + 1) - log(sqrt(2 pi n) (n / e)^n) for n > 0."""
     m = np.maximum(n, 16.0)
-    square = 1.0 / (m * m)
-    series = (1 / 12 - square * (1 / 360 - square * (1 / 1260 - square * (1 / 1680 - square / 1188)))) / m
+    inverse = 1.0 / m
+    square = inverse * inverse
+    series = (1 / 12 - square * (1 / 360 - square * (1 / 1260 - square * (1 / 1680 - square / 1188)))) * inverse
     small = np.minimum(n, 16.0)
     direct = special.gammaln(small + 1.0) - (small + 0.5) * np.log(small) + small - LOG_SQRT_TWO_PI
     return np.where(n < 16.0, direct, series)
 
 
-def deviance(x: Any, mean: Any) -> Any:
+def deviance(x: Any, mean: Any, gap: Any = None) -> Any:
     """Return x log(x / mean) + mean - x for positive x and mean, without cancellation near x = mean.
+
+    ``gap`` is x - mean, where the caller knows it with more digits than the two numbers hold.
 
     With v = (x - mean) / (x + mean) it is v (x - mean) + 2 x (v^3 / 3 + v^5 / 5 + ...).
     """
-    gap, total = x - mean, x + mean
+    gap, total = x - mean if gap is None else gap, x + mean
     v = gap / total
     near = np.abs(v) < 0.1
     square = np.where(near, v * v, 0.0)
@@ -249,5 +262,6 @@ def deviance(x: Any, mean: Any) -> Any:
         series = square * (1.0 / order + series)
     # series = v^2/3 + v^4/5 + ...
     close = v * gap + 2.0 * x * v * series
-    far = x * np.log(np.where(near, 1.0, x / mean)) - gap
+    # The ratio of the roots is a float where that of the numbers is none.
+    far = 2.0 * x * np.log(np.where(near, 1.0, np.sqrt(x) / np.sqrt(mean))) - gap
     return np.where(near, close, far)
