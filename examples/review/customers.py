@@ -15,6 +15,8 @@ from review.report import ACTS, Review, Section, money
 LAPSED = ("cannot lose", "at risk", "hibernating", "lost")
 DRAWS = 60
 LEAST_CUSTOMERS = 50
+NO_DROPOUT = 0.95
+"""Mean probability of being active from which on the fit says nothing of who is gone."""
 
 
 def analyse(review: Review, progress: Progress) -> None:
@@ -112,6 +114,11 @@ def _worth(review: Review, section: Section, summary: Any, segment: Any, progres
         f"MBG/NBD on {purchases.n:,.0f} customers: {_parameters(purchases.model)}; status {purchases.status}. "
         f"Gamma-gamma: p {spend.model.p:.3g}, q {spend.model.q:.3g}, v {spend.model.v:.4g}."
     )
+    if alive.mean() > NO_DROPOUT:
+        section.lead.append(
+            "The intervals between purchases look as if hardly anybody dropped out, so the data cannot tell who is gone: read "
+            "“active” as “buys seldom”, and go by the days since the last purchase."
+        )
     _win_back(review, summary, segment, purchases, spend.model, horizon)
 
 

@@ -15,7 +15,8 @@ from scipy import stats  # noqa: TID251 - the oracle
 from ecomops.core import InputError
 from ecomops.experiments import sample_ratio_mismatch
 
-units = st.lists(st.integers(0, 10**6), min_size=2, max_size=6).filter(lambda counts: sum(counts) > 40)
+# Ratios of at most 1 to 100 of at least 6,000 units: no arm expects fewer than 10.
+units = st.lists(st.integers(0, 10**6), min_size=2, max_size=6).filter(lambda counts: sum(counts) > 6000)
 
 
 @given(units, st.lists(st.floats(0.1, 10), min_size=6, max_size=6))
@@ -60,6 +61,51 @@ def test_few_units_in_two_arms_are_tested_exactly(first: int, second: int, share
     found = sample_ratio_mismatch([first, second], ratios=[share, 1 - share])
     assert found.p_value == pytest.approx(stats.binomtest(first, first + second, share).pvalue, rel=1e-9)
     assert found.method == "exact binomial"
+
+
+@given(st.integers(0, 30), st.integers(1, 10**6), st.floats(1e-6, 0.5))
+def test_an_arm_that_expects_few_units_is_tested_exactly(first: int, total: int, share: float) -> None:
+    share = min(share, 9.9 / total)
+    first = min(first, total)
+    found = sample_ratio_mismatch([first, total - first], ratios=[share, 1 - share])
+    expected = stats.binomtest(first, total, share / (share + (1 - share))).pvalue
+    assert found.p_value == pytest.approx(expected, rel=1e-6, abs=1e-300)
+    assert found.method == "exact binomial"
+    swapped = sample_ratio_mismatch([total - first, first], ratios=[1 - share, share])
+    assert swapped.p_value == pytest.approx(found.p_value, rel=1e-6, abs=1e-300)
+
+
+def test_a_count_far_beyond_what_is_looked_through_is_the_upper_tail() -> None:
+    found = sample_ratio_mismatch([600, 10**6 - 600], ratios=[9, 10**6 - 9])
+    assert found.p_value == pytest.approx(stats.binom.sf(599, 10**6, 9e-6), rel=1e-6)
+    assert sample_ratio_mismatch([500, 10**6 - 500], ratios=[9, 10**6 - 9]).mismatch
+
+
+def test_a_small_hold_out_does_not_cry_wolf() -> None:
+    # The chi-square p-value of this split is 7e-5; the binomial law says .0037.
+    found = sample_ratio_mismatch([1000, 5], ratios=[999, 1])
+    assert found.p_value == pytest.approx(stats.binomtest(5, 1005, 0.001).pvalue, rel=1e-9)
+    assert not found.mismatch
+
+
+def test_few_units_in_many_arms_are_tested_arm_by_arm() -> None:
+    found = sample_ratio_mismatch([5, 0, 0])
+    # All five in one arm, whichever: 3 (1/3)^5.
+    assert found.p_value == pytest.approx(3 * (1 / 3) ** 5, rel=1e-12)
+    assert found.method == "exact binomial of each arm, Bonferroni"
+
+
+def test_few_units_cry_wolf_no_more_often_than_the_threshold() -> None:
+    from itertools import product
+
+    shares, total, alpha = np.array([0.6, 0.3, 0.1]), 12, 0.05
+    wrong = 0.0
+    for first, second in product(range(total + 1), repeat=2):
+        if first + second <= total:
+            counts = [first, second, total - first - second]
+            if sample_ratio_mismatch(counts, ratios=shares, threshold=alpha).mismatch:
+                wrong += stats.multinomial.pmf(counts, total, shares)
+    assert 0 < wrong <= alpha
 
 
 def test_the_scale_of_the_ratios_does_not_matter() -> None:

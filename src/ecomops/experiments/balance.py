@@ -21,7 +21,12 @@ from ecomops.core import (
     validated,
 )
 
-EXACT_LIMIT = 40
+LEAST_EXPECTED = 10.0
+"""Expected units of an arm below which the normal law of its count is too rough."""
+FEW_UNITS = 40
+TIE = 1e-7
+SCANNED = 400
+"""Counts beyond the expected one that are looked through; those after them have no weight."""
 Units = Annotated[Array | Any, Floats(core=1, ge=0, whole=True)]
 Ratios = Annotated[Array | Any, Floats(core=1, gt=0)]
 
@@ -51,7 +56,7 @@ class SampleRatioMismatch(Model):
     threshold: ProbabilityReal
     """Threshold of the verdict."""
     method: Text
-    """"chi-square", or "exact binomial" for two arms with few units."""
+    """"chi-square", "exact binomial" (two arms) or "exact binomial of each arm, Bonferroni" where an arm expects few units."""
 
 
 @validated
@@ -81,7 +86,9 @@ def sample_ratio_mismatch(
 
     Notes
     -----
-    With two arms and up to 40 units the p-value is exact (binomial, summing all splits that are no more likely).
+    The chi-square law is too rough where an arm expects fewer than 10 units (a hold-out of 0.1 %, say). With two arms the
+    p-value is then exact (binomial, summing all splits that are no more likely), as it is up to 40 units in all; with more
+    arms it is the smallest exact p-value of an arm against the rest, times the number of arms, which never cries wolf too often.
 
     References
     ----------
@@ -105,27 +112,41 @@ def sample_ratio_mismatch(
     shares = shares / shares.sum()
     expected = total * shares
     statistic = float((np.square(units - expected) / expected).sum())
-    exact = units.size == 2 and total <= EXACT_LIMIT
-    p_value = _binomial(units[0], total, shares[0]) if exact else float(special.chdtrc(units.size - 1, statistic))
     residual = (units - expected) / np.sqrt(expected * (1.0 - shares))
+    arm = 2.0 * special.ndtr(-np.abs(residual))
+    few = np.flatnonzero((np.minimum(expected, total - expected) < LEAST_EXPECTED) | (total <= FEW_UNITS))
+    for place in few:
+        arm[place] = _binomial(units[place], total, shares[place])
+    if not few.size:
+        method, p_value = "chi-square", float(special.chdtrc(units.size - 1, statistic))
+    elif units.size == 2:
+        method, p_value = "exact binomial", float(arm[0])
+    else:
+        method, p_value = "exact binomial of each arm, Bonferroni", min(float(units.size * arm.min()), 1.0)
     return SampleRatioMismatch(
         statistic=statistic,
         p_value=p_value,
         mismatch=p_value < threshold,
         expected=expected,
         residual=residual,
-        arm_p_value=_holm(2.0 * special.ndtr(-np.abs(residual))),
+        arm_p_value=_holm(arm),
         threshold=threshold,
-        method="exact binomial" if exact else "chi-square",
+        method=method,
     )
 
 
 def _binomial(seen: float, total: float, share: float) -> float:
-    k = np.arange(total + 1)
-    log_pmf = special.gammaln(total + 1) - special.gammaln(k + 1) - special.gammaln(total - k + 1)
-    log_pmf = log_pmf + k * np.log(share) + (total - k) * np.log1p(-share)
-    pmf = np.exp(log_pmf)
-    return float(min(pmf[pmf <= pmf[int(seen)] * (1 + 1e-7)].sum(), 1.0))
+    """Return the two-sided exact p-value: all counts that are no more likely than the one seen."""
+    if share > 0.5:
+        seen, share = total - seen, 1.0 - share
+    k = np.arange(min(total, np.ceil(total * share) + SCANNED) + 1.0)
+    log_pmf = special.xlogy(k, share) + special.xlog1py(total - k, -share)
+    log_pmf -= np.log(total + 1.0) + special.betaln(total - k + 1.0, k + 1.0)
+    if seen >= k.size:
+        return float(special.betainc(seen, total - seen + 1.0, share))
+    unlikely = log_pmf <= log_pmf[int(seen)] + TIE
+    beyond = special.betainc(k[-1] + 1.0, total - k[-1], share) if k[-1] < total else 0.0
+    return float(min(np.exp(log_pmf[unlikely]).sum() + beyond, 1.0))
 
 
 def _holm(p_values: Array) -> Array:

@@ -47,7 +47,7 @@ class ProportionComparison(Model):
     statistic: NumOrNan
     """Pooled z statistic of no difference; NaN where no trial or every trial succeeded."""
     p_value: Fraction
-    """Two-sided p-value of no difference; 1 where no trial or every trial succeeded."""
+    """Two-sided p-value of no difference, dual to the interval of method "score"; 1 where no trial or every trial succeeded."""
     confidence: ProbabilityReal
     """Confidence level of the interval."""
     method: Text
@@ -89,6 +89,12 @@ def compare_proportions(
     ------
     InputError
         When an arm has no trials or more successes than trials.
+
+    Notes
+    -----
+    The test is the pooled z test (chi-square without continuity correction). It rejects just when Mee's interval ("score")
+    leaves out 0; Miettinen & Nurminen's factor n / (n - 1) makes theirs a trifle wider, and the other intervals are not dual
+    to any test, so in small samples interval and p-value can disagree near the limit.
 
     References
     ----------

@@ -13,6 +13,7 @@ from ecomops.core import (
     Floats,
     InputError,
     Model,
+    Fraction,
     NonNegative,
     Num,
     NumOrNan,
@@ -47,7 +48,7 @@ class UnitEconomics(Model):
     """Platform commission as a fraction of the price with tax."""
     payment_fee: Rate = 0.0
     """Payment fee as a fraction of the price with tax."""
-    tax: NonNegative = 0.0
+    tax: Fraction = 0.0
     """Value-added tax as a fraction of the price without tax; it is included in the price."""
     return_rate: Rate = 0.0
     """Share of orders that come back; the price is refunded and the goods are sold again."""
