@@ -151,7 +151,7 @@ def test_a_row_of_a_batch_is_its_own_answer(rows: list[tuple[float, float, float
         ({"commission": 0.9, "payment_fee": 0.3}, "-0.2000"),
         ({"commission": 0.5, "tax": 1.0}, "0.0000"),
         ({"commission": 0.3, "return_rate": 0.75, "fees_refunded": False}, "-0.0500"),
-        ({"tax": 4.0, "commission": 0.25}, "-0.0500"),
+        ({"tax": 1.0, "commission": 0.55}, "-0.0500"),
     ],
 )
 def test_where_fees_take_the_whole_price_no_price_breaks_even(terms: dict[str, float], left: str) -> None:
@@ -159,6 +159,12 @@ def test_where_fees_take_the_whole_price_no_price_breaks_even(terms: dict[str, f
     assert found.feasible is False
     assert found.reason == (f"of each unit of price {left} is left after fees, tax, returns and margin; lower them")
     assert np.isnan([found.price, found.contribution, found.margin]).all()
+
+
+def test_a_tax_in_percent_is_refused() -> None:
+    with pytest.raises(InputError) as caught:
+        UnitEconomics(cost=10, tax=13)
+    assert str(caught.value) == "UnitEconomics: tax must be <= 1, got 13.0"
 
 
 def test_a_margin_that_fees_leave_no_room_for_is_out_of_reach() -> None:
