@@ -21,7 +21,9 @@ def _duckdb(table: pa.Table) -> Any:
 
 def _dask(table: pa.Table) -> Any:
     dask = pytest.importorskip("dask.dataframe")
-    return dask.from_pandas(table.to_pandas(), npartitions=2)
+    # Dask turns pandas objects, such as dates and decimals, into text.
+    kinds = lambda kind: None if pa.types.is_dictionary(kind) else pd.ArrowDtype(kind)  # noqa: E731
+    return dask.from_pandas(table.to_pandas(types_mapper=kinds), npartitions=2)
 
 
 def _ibis(table: pa.Table) -> Any:
