@@ -1,7 +1,7 @@
 """Published values: every row of ``tests/reference/<package>.json`` is one test.
 
 A row names a public function (``call``) or a recipe of several steps (``recipe``, a function of
-``tests/reference/recipes_<package>.py``), its inputs, the expected values by attribute path, and a tolerance.
+``tests/reference/recipes_<package>*.py``), its inputs, the expected values by attribute path, and a tolerance.
 """
 
 from __future__ import annotations
@@ -29,13 +29,16 @@ def _rows() -> list[Any]:
 
 
 def _recipe(package: str, name: str) -> Any:
-    path = REFERENCE / f"recipes_{package}.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return getattr(module, name)
+    for path in sorted(REFERENCE.glob(f"recipes_{package}*.py")):
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        if hasattr(module, name):
+            return getattr(module, name)
+    message = f"no file recipes_{package}*.py has a recipe {name}"
+    raise AssertionError(message)
 
 
 def _called(path: str, inputs: dict[str, Any]) -> Any:
