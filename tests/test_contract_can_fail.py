@@ -10,7 +10,7 @@ import pytest
 from tests import contract
 from tests.contract import Public
 
-from ecomops.core import InputError, Model, Num, NumOrNan, Rng, validated
+from ecomops.core import Count, Frame, InputError, Model, Num, NumOrNan, Positive, Real, Rng, validated
 
 
 def good(value: Num) -> Num:
@@ -42,6 +42,25 @@ class Forgetful(Model):
 
     def model_dump_json(self, **_: Any) -> str:
         return '{"value": 2.0}'
+
+
+class Box(Model):
+    """A box."""
+
+    width: Positive
+    """Width."""
+    height: Positive = 1.0
+    """Height."""
+
+    @validated
+    def area(self) -> Num:
+        """Return the area."""
+        return self.width * self.height
+
+    @validated
+    def leaky_area(self) -> Num:
+        """Look at the neighbours."""
+        return np.min(self.width) * self.height + 0.0 * self.width
 
 
 def public(function: Any) -> Public:
@@ -123,6 +142,49 @@ def test_scalar_and_vector_can_differ() -> None:
         contract.check_scalar_is_vector(public(total), (2.0,), {})
 
 
+def test_rows_that_look_at_their_neighbours_are_seen() -> None:
+    """Each gives the right answer to two equal rows, so only unequal ones tell."""
+
+    def least(value: Num) -> Num:
+        return np.min(value) + 0.0 * np.asarray(value)
+
+    def fewest(value: Count) -> Num:
+        return np.min(value) + 0.0 * np.asarray(value)
+
+    def at_most(value: Num) -> Num:
+        if np.any(np.asarray(value) < 2.0):
+            raise InputError("value must be >= 2")
+        return np.max(value) + 0.0 * np.asarray(value)
+
+    def narrowest(box: Box, *, factor: Num = 1.0) -> Num:
+        return np.min(box.width) * factor * box.height + 0.0 * box.width
+
+    for function, args in ((least, (2.0,)), (fewest, (1,)), (at_most, (2.0,)), (narrowest, (Box(width=2.0),))):
+        with pytest.raises(AssertionError, match="an element of the vector answer"):
+            contract.check_scalar_is_vector(public(function), args, {})
+    method = Public("core.Box.leaky_area", Box.leaky_area, Box)
+    with pytest.raises(AssertionError, match="an element of the vector answer"):
+        contract.check_scalar_is_vector(method, (Box(width=2.0),), {})
+    contract.check_scalar_is_vector(Public("core.Box.area", Box.area, Box), (Box(width=2.0),), {})
+
+
+def test_a_function_of_one_model_may_refuse_several() -> None:
+    def one(box: Box, *, factor: Num) -> Num:
+        if box.batch_shape:
+            raise InputError("box must be one box")
+        return box.width * factor
+
+    contract.check_scalar_is_vector(public(one), (Box(width=2.0),), {"factor": 3.0})
+
+
+def test_figures_are_compared_by_what_they_show() -> None:
+    figure = pytest.importorskip("matplotlib.figure")
+    one, again, other = (figure.Figure(figsize=(1, 1)).add_subplot() for _ in range(3))
+    other.plot([0, 1], [0, 1])
+    assert contract.same(one, again)
+    assert not contract.same(one, other)
+
+
 def test_results_can_fail() -> None:
     with pytest.raises(AssertionError):
         contract.check_result(Forgetful(value=1.0))
@@ -169,3 +231,33 @@ def test_arguments_can_fail() -> None:
 
     with pytest.raises(AssertionError):
         contract.check_arguments(public(counting), (1.0,), {})
+
+
+def test_what_has_no_json_form_must_be_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def several(*values: Num) -> Num:
+        return sum(values)
+
+    def framed(frame: Frame) -> Real:
+        return float(len(frame))
+
+    method = Public("core.Box.area", Box.area, Box)
+    for one in (public(several), public(framed), method):
+        contract.check_arguments(one, (), {})
+
+    def silent(function: Any) -> Any:
+        return Box
+
+    def vague(function: Any) -> Any:
+        raise InputError("arguments: no")
+
+    def nameless(function: Any) -> Any:
+        raise InputError("this has no JSON form")
+
+    def long(function: Any) -> Any:
+        raise InputError("arguments: it has no JSON form\narguments: at all")
+
+    for planted, text in ((silent, "has no model"), (vague, "says why"), (nameless, "names"), (long, "one line")):
+        monkeypatch.setattr(contract, "arguments", planted)
+        for one in (public(several), public(framed), method):
+            with pytest.raises(AssertionError, match=text):
+                contract.check_arguments(one, (), {})

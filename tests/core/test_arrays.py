@@ -105,8 +105,14 @@ def test_what_holds_numbers_passes(value: Any) -> None:
         (pl.Series([1, None]), "must be finite, got nan at index 1"),
         (pa.array([1, None]), "must be finite, got nan at index 1"),
         (pd.Series([True, False]), "must be numbers, got a column of booleans"),
-        (pd.DataFrame({"a": [1]}), "must be one column of numbers, got a data frame; select a column"),
-        (pl.DataFrame({"a": [1]}), "must be one column of numbers, got a data frame; select a column"),
+        (
+            pd.DataFrame({"a": [1]}),
+            "must be an array of numbers, got a data frame; select a column, or pass its .to_numpy()",
+        ),
+        (
+            pl.DataFrame({"a": [1]}),
+            "must be an array of numbers, got a data frame; select a column, or pass its .to_numpy()",
+        ),
         (np.ma.masked_array([1.0]), "must be a plain array, got a masked array; fill or drop the masked entries"),
         (np.array([True]), "must be numbers, got an array of bool"),
         (np.zeros((1, 1, 1)), "must have at most 2 dimensions, got shape (1, 1, 1)"),

@@ -52,7 +52,7 @@ def lines(ranked: DecisionTable) -> list[tuple[Any, ...]]:
 def test_without_a_budget_every_change_is_there_once_largest_gain_first(one: list[Any], two: list[Any]) -> None:
     parts = table(one), table(two, topic="reorder")
     ranked = rank_decisions(*parts)
-    changes = [line for part in parts for line in lines(part) if line[2] != "keep"]
+    changes = [line for part in parts for line in lines(part) if line[2] != "keep" and line[3] > 0]
     assert sorted(lines(ranked)) == sorted(changes)
     assert ranked.gain.tolist() == sorted(ranked.gain.tolist(), reverse=True)
 
@@ -63,7 +63,7 @@ def test_a_budget_is_kept_and_what_is_left_out_would_not_fit(given_rows: list[An
     spent = ranked.cost.sum()
     assert spent <= budget
     chosen = set(ranked.subject.tolist())
-    out = [row for place, row in enumerate(given_rows) if f"s{place}" not in chosen and row[2] != "keep"]
+    out = [row for place, row in enumerate(given_rows) if f"s{place}" not in chosen and row[2] != "keep" and row[0] > 0]
     # Rows are offered while money goes down only, so what did not fit then does not fit at the end.
     assert all(cost > budget - spent for _, cost, _ in out)
 
@@ -108,8 +108,21 @@ def test_a_budget_that_is_met_to_the_cent_is_enough() -> None:
 
 def test_what_is_free_comes_first_and_the_larger_gain_before_the_smaller() -> None:
     given_rows = [(1.0, 5.0, "raise"), (2.0, 0.0, "raise"), (-3.0, 0.0, "raise"), (9.0, 5.0, "raise")]
-    assert rank_decisions(table(given_rows), budget=0).gain.tolist() == [2.0, -3.0]
-    assert rank_decisions(table(given_rows), budget=5).gain.tolist() == [9.0, 2.0, -3.0]
+    # The loss of 3 costs nothing and would fit, but nobody should act on it.
+    assert rank_decisions(table(given_rows), budget=0).gain.tolist() == [2.0]
+    assert rank_decisions(table(given_rows), budget=5).gain.tolist() == [9.0, 2.0]
+
+
+@given(rows, st.none() | st.integers(0, 120))
+def test_what_gains_nothing_is_never_among_the_rows_to_act_on(given_rows: list[Any], budget: int | None) -> None:
+    assert (rank_decisions(table(given_rows), budget=budget).gain > 0).all()
+
+
+def test_of_equal_gains_per_money_the_larger_comes_first() -> None:
+    """Both give 2 a unit of money and only one fits; free rows are tied too, and all of them fit."""
+    for given_rows in ([(2.0, 1.0, "raise"), (8.0, 4.0, "raise")], [(8.0, 4.0, "raise"), (2.0, 1.0, "raise")]):
+        assert rank_decisions(table(given_rows), budget=4).gain.tolist() == [8.0]
+        assert rank_decisions(table([*given_rows, (1.0, 0.0, "raise")]), budget=4).gain.tolist() == [8.0, 1.0]
 
 
 def test_gains_at_next_to_no_cost_do_not_overflow() -> None:
@@ -135,8 +148,8 @@ def test_one_cost_is_that_of_every_row() -> None:
         ({"cost": -1.0}, "cost must be >= 0, got -1.0"),
         ({"gain": 5.0}, "gain must be a list with one value a row, got 5.0"),
         ({"gain": [[5.0]]}, "gain must have one dimension, got shape (1, 1)"),
-        ({"lower": [9.0]}, "DecisionTable: lower must be <= gain, got 9.0 and 5.0 at index 0"),
-        ({"upper": [1.0]}, "DecisionTable: gain must be <= upper, got 5.0 and 1.0 at index 0"),
+        ({"lower": [9.0]}, "lower must be <= gain, got 9.0 and 5.0 at index 0"),
+        ({"upper": [1.0]}, "gain must be <= upper, got 5.0 and 1.0 at index 0"),
         ({"p_better": [1.5]}, "p_better must be <= 1, got 1.5 at index 0"),
         ({"action": [5]}, "action must be text or a list of texts, got [5]"),
         ({"topic": 5}, "topic must be text, got int 5"),

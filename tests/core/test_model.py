@@ -96,7 +96,7 @@ class Curve(Model):
         ({"shape": {"kind": "Round", "radius": -1}}, "Plan: shape.radius must be > 0, got -1.0"),
         ({"shape": {"kind": "Oval"}}, "Plan: shape has kind 'Oval', must be one of 'Round', 'Square'"),
         ({"shape": {"radius": 1}}, "Plan: shape must be a model with a kind, got {'radius': 1}"),
-        ({"shape": 3}, "Plan: shape must be a model, got int 3"),
+        ({"shape": 3}, "Plan: shape must be a Round or Square, got int 3"),
         ({"shape": Round(radius=1), "size": 2}, "Plan: size is not one of its fields; remove it"),
         ({"shape": Round(radius=1), "low": [0, 3], "high": 2}, "Plan: low must be <= high, got 3.0 and 2.0 at index 1"),
         (

@@ -127,6 +127,17 @@ def test_columns_that_only_look_like_numbers_are_refused(name: str) -> None:
             assert text_of(lambda field=field: Numbers(**{field: value})) == f"{field} {text}"
 
 
+def test_a_frame_is_told_what_fits_the_argument() -> None:
+    """Where a table would do, its array; where one column or one number is wanted, a column."""
+    for frame in (pd.DataFrame({"a": [1.0]}), pl.DataFrame({"a": [1.0]})):
+        for field in ("matrix", "number", "gaps"):
+            text = "must be an array of numbers, got a data frame; select a column, or pass its .to_numpy()"
+            assert text_of(lambda frame=frame, field=field: Numbers(**{field: frame})) == f"{field} {text}"
+        for field in ("column", "scalar"):
+            text = "must be one column of numbers, got a data frame; select a column"
+            assert text_of(lambda frame=frame, field=field: Numbers(**{field: frame})) == f"{field} {text}"
+
+
 def test_an_array_of_equal_lists_is_refused() -> None:
     lists = np.empty(2, dtype=object)
     lists[0], lists[1] = [1, 2], [3, 4]

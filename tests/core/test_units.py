@@ -38,6 +38,23 @@ def test_units_are_fixed_numbers_of_days() -> None:
         Duration(value=1, unit="day").to("hour")  # type: ignore[arg-type]
 
 
+def test_a_length_or_factor_that_no_float_holds_is_refused() -> None:
+    with pytest.raises(
+        InputError, match=r"^Duration\.to: has no finite answer for these values \(must be finite, got inf\)"
+    ):
+        Duration(value=1e308, unit="year").to("day")
+    with pytest.raises(
+        InputError, match=r"^Duration\.to: has no finite answer for these values \(must be > 0, got 0.0\)"
+    ):
+        Duration(value=5e-324, unit="day").to("year")
+    far = Duration(value=1e6, unit="year")
+    with pytest.raises(InputError, match=r"^DiscountRate\.factor: has no finite answer .*\(must be > 0, got 0.0\)"):
+        DiscountRate(rate=0.1, per="day").factor(far)
+    with pytest.raises(InputError, match=r"^DiscountRate\.per_unit: has no finite answer for these values"):
+        DiscountRate(rate=1e300, per="day").per_unit("year")
+    assert DiscountRate(rate=0, per="day").factor(far) == 1.0
+
+
 def table(**changes: Any) -> DecisionTable:
     given: dict[str, Any] = {
         "subject": ["a", "b", "c"],

@@ -138,10 +138,10 @@ def test_constants_and_single_units_from_sums() -> None:
         ({"n": 2.5}, "n must be a whole number of at most 2**53, got 2.5"),
         ({"sums": [1.0]}, "sums and products must fit 2 column(s), got shapes (1,), (2, 2)"),
         ({"products": [[1.0]]}, "sums and products must fit 2 column(s), got shapes (2,), (1, 1)"),
-        ({"columns": ("x", "x")}, "Moments: columns must not repeat, got ('x', 'x')"),
+        ({"columns": ("x", "x")}, "columns must not repeat, got ('x', 'x')"),
         (
             {"products": [[30.0, 1.0], [2.0, 30.0]]},
-            "Moments: comoments must be symmetric, got -1.5 and -0.5 at index (0, 1)",
+            "comoments must be symmetric, got -1.5 and -0.5 at index (0, 1)",
         ),
     ],
 )

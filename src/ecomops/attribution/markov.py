@@ -32,6 +32,8 @@ class TransitionCounts(Model):
     [0.0, 3.0, 1.0]
     """
 
+    __labelled__ = False
+
     channels: Labels
     """Names of the channels, all different, shape (K,)."""
     starts: Counts
@@ -129,6 +131,8 @@ class RemovalEffects(Model):
     >>> removal_effects(table).effect.tolist()
     [0.5, 1.0, 1.0]
     """
+
+    __labelled__ = False
 
     channel: Labels
     """Channels, shape (K,)."""

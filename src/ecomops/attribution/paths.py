@@ -47,6 +47,8 @@ class PathTable(Model):
     (['C1', 'C2', 'C3'], [0.0, 1.0, 4.0, 6.0])
     """
 
+    __labelled__ = False
+
     channels: Labels
     """Names of the channels, all different, shape (K,)."""
     codes: Codes

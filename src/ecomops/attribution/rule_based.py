@@ -99,6 +99,8 @@ class ChannelCredit(Model):
     [2.0, 2.0]
     """
 
+    __labelled__ = False
+
     channel: Labels
     """Channels, shape (K,)."""
     conversions: Vector

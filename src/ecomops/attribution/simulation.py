@@ -35,6 +35,8 @@ class TouchLog(Model):
     [0, 1, 2]
     """
 
+    __labelled__ = False
+
     user: Labels
     """Number of the user of each touch, shape (m,)."""
     day: Annotated[Array | Any, Floats(core=1, ge=0)]

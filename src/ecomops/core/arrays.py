@@ -65,7 +65,8 @@ class Floats:
         elif self.scalar and isinstance(value, list | tuple):
             raise refuse(f"must be one number, got {clipped(value)}")
         else:
-            array = as_float_array(value, nan=self.nan, inf=self.inf)
+            flat = self.column or self.scalar
+            array = as_float_array(value, nan=self.nan, inf=self.inf, dimensions=1 if flat else None)
             if array.ndim:
                 return self._check_array(array)
             number = float(array)

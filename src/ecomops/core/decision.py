@@ -162,20 +162,21 @@ def decision_table(
 def rank_decisions(*tables: DecisionTable, budget: NonNegativeReal | None = None) -> DecisionTable:
     """Rank the decisions of several tables by expected gain, within a budget.
 
-    Rows whose action is "keep" are left out. Within a budget the best gain per money is taken first and the rows that
-    still fit follow; the answer is then sorted by gain.
+    Rows whose action is "keep", or whose gain is not above 0, are left out: they are not worth acting on. Within a
+    budget the best gain per money is taken first (of equal ones the larger gain) and the rows that still fit follow; the
+    answer is then sorted by gain. Gains are ranked as they stand, whatever their period: give tables of one period.
 
     Parameters
     ----------
     *tables : DecisionTable
-        The decisions to rank.
+        The decisions to rank, their gains and costs in one currency and over one period.
     budget : float, optional
         The most that the chosen actions may cost together (same money as ``cost``); no limit by default.
 
     Returns
     -------
     DecisionTable
-        The rows to act on, largest gain first.
+        The rows to act on, largest gain first; equal gains in the order of the tables.
 
     Raises
     ------
@@ -209,7 +210,7 @@ def rank_decisions(*tables: DecisionTable, budget: NonNegativeReal | None = None
     }
     if len({table.subject.dtype.kind for table in parts}) > 1:
         columns["subject"] = np.array([str(item) for item in columns["subject"]], dtype=object)
-    rows = np.flatnonzero(columns["action"] != KEEP)
+    rows = np.flatnonzero((columns["action"] != KEEP) & (columns["gain"] > 0))
     if budget is not None:
         rows = _affordable(rows, columns["gain"], columns["cost"], budget)
     order = rows[np.argsort(-columns["gain"][rows], kind="stable")]

@@ -22,6 +22,16 @@ class InputError(ValueError):
     Normal: sd must be >= 0, got -2.0
     """
 
+    prefix: str = ""
+    """What every line begins with; a function that passes the error on puts its own name there instead."""
+
+
+def named_error(name: str, text: str) -> InputError:
+    """Return an error whose lines begin with the name of a function or class."""
+    error = InputError(text)
+    error.prefix = name
+    return error
+
 
 class ConvergenceError(RuntimeError):
     """A numerical method stopped before its answer was good enough.

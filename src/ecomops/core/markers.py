@@ -49,6 +49,11 @@ def is_batched(marker: Any) -> bool:
     return isinstance(marker, Plain) and marker.batched
 
 
+def is_named(marker: Any) -> bool:
+    """Tell whether a marker is that of names, one a row."""
+    return isinstance(marker, Plain) and marker.check is names
+
+
 def whole(least: int | None) -> Callable[[Any], int]:
     """Return a strict check of whole numbers with a least value."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pydantic import ValidationError
 
@@ -41,16 +41,20 @@ def position(index: Sequence[Any]) -> str:
     return str(numbers[0]) if len(numbers) == 1 else f"({', '.join(map(str, numbers))})"
 
 
-def explain(error: ValidationError, name: str, parameters: Sequence[str] = ()) -> str:
-    """Write a ValidationError as lines of the form ``name: path rule, got value``."""
+def explain(error: ValidationError, name: str, annotations: Mapping[str, Any], *, positional: bool = False) -> str:
+    """Write a ValidationError as lines of the form ``name: path rule, got value``.
+
+    ``annotations`` are those of the fields or arguments by name; arguments may be given by position too.
+    """
     problems = error.errors(include_url=False, include_context=True)
-    lines = [f"{name}: {_problem(problem, parameters)}" for problem in problems[:MAX_PROBLEMS]]
+    parameters = list(annotations) if positional else []
+    lines = [f"{name}: {_problem(problem, parameters, annotations)}" for problem in problems[:MAX_PROBLEMS]]
     if len(problems) > MAX_PROBLEMS:
         lines.append(f"{name}: and {len(problems) - MAX_PROBLEMS} more problems")
     return "\n".join(dict.fromkeys(lines))
 
 
-def _problem(problem: Any, parameters: Sequence[str]) -> str:
+def _problem(problem: Any, parameters: Sequence[str], annotations: Mapping[str, Any]) -> str:
     path = _path(problem["loc"], parameters)
     kind, context, value = problem["type"], problem.get("ctx") or {}, problem["input"]
     if kind == "missing":
@@ -64,7 +68,9 @@ def _problem(problem: Any, parameters: Sequence[str]) -> str:
     if kind == "literal_error":
         return f"{path} must be {context['expected']}, got {clipped(value)}".strip()
     if kind in {"model_type", "model_attributes_type", "dataclass_type"}:
-        return f"{path} must be a {context.get('class_name', 'model')}, got {type(value).__name__} {clipped(value)}".strip()
+        *several, last = _models(annotations.get(path)) or ["model"]
+        wanted = context.get("class_name") or (f"{', '.join(several)} or {last}" if several else last)
+        return f"{path} must be a {wanted}, got {type(value).__name__} {clipped(value)}".strip()
     if kind == "ecomops":
         return f"{path} {problem['msg']}".strip()
     if kind == "json_invalid":
@@ -73,6 +79,13 @@ def _problem(problem: Any, parameters: Sequence[str]) -> str:
         return f"{path} must be text, got {type(value).__name__} {clipped(value)}".strip()
     text = " ".join(str(context["error"] if kind == "value_error" else problem["msg"]).split())[:MAX_TEXT_LENGTH]
     return f"{path}: {text[:1].lower()}{text[1:]}, got {clipped(value)}".removeprefix(": ")
+
+
+def _models(annotation: Any) -> list[str]:
+    """Return the names of the models of a union."""
+    if isinstance(annotation, type) and hasattr(annotation, "model_fields"):
+        return [annotation.__name__]
+    return [name for part in get_args(annotation) for name in _models(part)]
 
 
 def _path(loc: Sequence[int | str], parameters: Sequence[str], last: str = "") -> str:

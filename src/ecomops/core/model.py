@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ecomops.core.arrays import Floats
-from ecomops.core.errors import InputError
-from ecomops.core.markers import is_batched
+from ecomops.core.errors import named_error
+from ecomops.core.labels import axes_of, common_labels, core_of, markers_of, shared_index
 from ecomops.core.messages import explain
-from ecomops.core.reading import index_of, refuse
+from ecomops.core.reading import refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Self
 
     import pandas as pd
     from pydantic import GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import CoreSchema
+
+    from ecomops.core.errors import InputError
 
 M = TypeVar("M", bound="Model")
 
@@ -35,7 +35,8 @@ class Model(BaseModel):
     """Frozen, validated, comparable, JSON-able: the base of every spec and result.
 
     Fields are given by keyword. Arrays are stored as read-only float64 **views** of what was passed. The index of a pandas
-    Series is kept and comes back in `to_frame`; two Series with different indexes are refused.
+    Series that holds one number a row is kept and comes back in `to_frame`; two Series with different indexes are
+    refused. The default index 0, 1, 2, ... goes with any names, but not with itself in another order.
 
     Raises
     ------
@@ -60,6 +61,9 @@ class Model(BaseModel):
     )
     __slots__ = ("_labels",)
     __cores__: ClassVar[dict[str, int]] = {}
+    __axes__: ClassVar[dict[str, int | None]] = {}
+    __labelled__: ClassVar[bool] = True
+    """Whether rows are those of the input; False where they are sorted or counted, so that no index can be theirs."""
     __shown__: ClassVar[str] = "Model"
 
     if TYPE_CHECKING:
@@ -67,16 +71,19 @@ class Model(BaseModel):
 
     if not TYPE_CHECKING:  # pragma: no branch - what type checkers see instead is pydantic's own
 
-        def __init__(self, **data: Any) -> None:
+        def __init__(self, /, *args: Any, **data: Any) -> None:
+            cls = type(self)
+            if args:
+                fields = ", ".join(f"{name}=..." for name in cls.model_fields if name != "kind")
+                message = f"{cls.__name__}() takes its fields by name, such as {cls.__name__}({fields})"
+                raise TypeError(message)
             try:
                 super().__init__(**data)
             except ValidationError as error:
-                raise InputError(explain(error, type(self).__shown__)) from None
-            cores = type(self).__cores__
-            sources = [value for name, value in data.items() if name in cores or isinstance(value, Model)]
-            labels = common_labels(sources, type(self).__name__) if sources else None
+                raise _refusal(cls, error) from None
+            labels = common_labels(data.items(), cls.__axes__, cls.__shown__)
             if labels is not None:
-                set_labels(self, labels)
+                label_rows(self, labels)
 
         # Without this mark pydantic takes the constructor for a custom one, calls it for nested models too, and the
         # path of a nested error is lost.
@@ -89,6 +96,9 @@ class Model(BaseModel):
         cls.__cores__ = {
             name: core for name, field in cls.model_fields.items() if (core := core_of(field.metadata)) is not None
         }
+        cls.__axes__ = axes_of(
+            {name: [*field.metadata, *markers_of(field.annotation)] for name, field in cls.model_fields.items()}
+        )
         written: dict[str, Any] = {}
         for base in reversed(cls.__mro__):
             written.update(inspect.get_annotations(base))
@@ -119,7 +129,7 @@ class Model(BaseModel):
         try:
             return super().model_validate(obj, **options)
         except ValidationError as error:
-            raise InputError(explain(error, cls.__shown__)) from None
+            raise _refusal(cls, error) from None
 
     @classmethod
     def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
@@ -127,7 +137,7 @@ class Model(BaseModel):
         try:
             return super().model_validate_json(json_data, **options)
         except ValidationError as error:
-            raise InputError(explain(error, cls.__shown__)) from None
+            raise _refusal(cls, error) from None
 
     def model_post_init(self, context: Any, /) -> None:  # noqa: ARG002 - pydantic's signature
         """Let the batches of all fields broadcast, or refuse them."""
@@ -257,19 +267,18 @@ def replace(model: M, **changes: Any) -> M:
     Normal(mean=10, sd=4)
     """
     answer = type(model)(**{**model.__dict__, **changes})
-    if answer._labels is None and model._labels is not None and answer.batch_shape == model.batch_shape:  # noqa: SLF001
-        set_labels(answer, model._labels)  # noqa: SLF001
+    before, after = model._labels, answer._labels  # noqa: SLF001
+    if before is not None and answer.batch_shape == model.batch_shape:
+        rows = (
+            value.batch_shape if isinstance(value, Model) else batch_of(value, model.__cores__.get(name, 0))
+            for name, value in model.__dict__.items()
+            if name not in changes
+        )
+        if after is None:
+            set_labels(answer, before)
+        elif any(rows):
+            set_labels(answer, shared_index([before, after], type(model).__name__))
     return answer
-
-
-def core_of(metadata: Iterable[Any]) -> int | None:
-    """Return how many axes of a marked value belong to one item; None where the value does not broadcast."""
-    for marker in metadata:
-        if isinstance(marker, Floats):
-            return None if marker.scalar else marker.core
-        if is_batched(marker):
-            return 0
-    return None
 
 
 def batch_of(value: Any, core: int) -> tuple[int, ...]:
@@ -292,23 +301,21 @@ def broadcast(shapes: list[tuple[str, tuple[int, ...]]]) -> tuple[int, ...]:
     return common
 
 
-def common_labels(sources: Iterable[Any], name: str) -> Any:
-    """Return the one index that the given Series and models share, or None; refuse two different ones."""
-    found = None
-    for source in sources:
-        labels = source._labels if isinstance(source, Model) else index_of(source)  # noqa: SLF001
-        if labels is None or found is labels:
-            continue
-        if found is not None and not found.equals(labels):
-            message = f"{name}: two Series have different indexes; align them first (Series.reindex)"
-            raise InputError(message)
-        found = labels
-    return found
-
-
 def set_labels(model: Model, labels: Any) -> None:
     """Attach the index of the rows, past the freeze."""
     object.__setattr__(model, "_labels", labels)
+
+
+def _refusal(cls: type[Model], error: ValidationError) -> InputError:
+    """Return what pydantic found as the one error of the library."""
+    annotations = {name: field.annotation for name, field in cls.model_fields.items()}
+    return named_error(cls.__shown__, explain(error, cls.__shown__, annotations))
+
+
+def label_rows(model: Model, labels: Any) -> None:
+    """Attach the index of the input where it can be that of the rows and they have no better one."""
+    if model.__labelled__ and model._labels is None and model.batch_shape[-1:] == (len(labels),):  # noqa: SLF001
+        set_labels(model, labels)
 
 
 def _columns(model: Model, prefix: str = "") -> dict[str, tuple[Any, int]]:

@@ -19,8 +19,13 @@ def refuse(text: str) -> PydanticCustomError:
     return PydanticCustomError("ecomops", "{text}", {"text": text})
 
 
-def as_float_array(value: Any, *, nan: bool = False, inf: bool = False) -> NDArray[np.float64]:
-    """Read anything that holds numbers into float64, and refuse what only looks like numbers."""
+def as_float_array(
+    value: Any, *, nan: bool = False, inf: bool = False, dimensions: int | None = 1
+) -> NDArray[np.float64]:
+    """Read anything that holds numbers into float64, and refuse what only looks like numbers.
+
+    ``dimensions`` only words the refusal of a data frame: 1 where one column is wanted, None where a table would do too.
+    """
     if isinstance(value, np.ndarray | np.generic):
         return _from_numpy(value)
     if isinstance(value, list | tuple | range):
@@ -32,16 +37,10 @@ def as_float_array(value: Any, *, nan: bool = False, inf: bool = False) -> NDArr
     if isinstance(value, bool) or not hasattr(value, "to_numpy"):
         raise refuse(f"must be a number or an array of numbers, got {type(value).__name__} {clipped(value)}")
     if hasattr(value, "columns") or hasattr(value, "schema"):
-        raise refuse("must be one column of numbers, got a data frame; select a column")
+        if dimensions == 1:
+            raise refuse("must be one column of numbers, got a data frame; select a column")
+        raise refuse("must be an array of numbers, got a data frame; select a column, or pass its .to_numpy()")
     return _from_column(value)
-
-
-def index_of(value: Any) -> Any:
-    """Return the index of a pandas Series where it labels rows (a RangeIndex does not), else None."""
-    index = getattr(value, "index", None)
-    if index is None or callable(index) or not type(value).__module__.startswith("pandas"):
-        return None
-    return None if type(index).__name__ == "RangeIndex" else index
 
 
 def float_of(value: float) -> float:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from ecomops.core.arrays import NonNegativeReal, PositiveReal
+from ecomops.core.arrays import Floats, NonNegativeReal, PositiveReal
 from ecomops.core.model import Model
 from ecomops.core.validation import validated
 
 TimeUnit: TypeAlias = Literal["day", "week", "month", "year"]
+
+DiscountFactor: TypeAlias = Annotated[float, Floats(scalar=True, gt=0, le=1)]
 
 DAYS: dict[str, float] = {"day": 1.0, "week": 7.0, "month": 365.25 / 12, "year": 365.25}
 
@@ -31,7 +33,7 @@ class Duration(Model):
     """The unit of ``value``."""
 
     @validated
-    def to(self, unit: TimeUnit) -> float:
+    def to(self, unit: TimeUnit) -> PositiveReal:
         """Return the length in another unit.
 
         Parameters
@@ -67,7 +69,7 @@ class DiscountRate(Model):
     """The time over which it accrues."""
 
     @validated
-    def per_unit(self, unit: TimeUnit) -> float:
+    def per_unit(self, unit: TimeUnit) -> NonNegativeReal:
         """Return the effective rate over another unit of time.
 
         Parameters
@@ -88,7 +90,7 @@ class DiscountRate(Model):
         return math.expm1(math.log1p(self.rate) * DAYS[unit] / DAYS[self.per])
 
     @validated
-    def factor(self, duration: Duration) -> float:
+    def factor(self, duration: Duration) -> DiscountFactor:
         """Return what one unit of money after ``duration`` is worth today.
 
         Parameters

@@ -15,9 +15,10 @@ from pydantic import ConfigDict, Field, ValidationError, create_model, validate_
 from pydantic_core import PydanticCustomError
 
 from ecomops.core.arrays import Floats, Rng, Seed
-from ecomops.core.errors import InputError
+from ecomops.core.errors import InputError, named_error
+from ecomops.core.labels import axes_of, common_labels, core_of, markers_of
 from ecomops.core.messages import explain
-from ecomops.core.model import Model, batch_of, broadcast, common_labels, core_of, set_labels
+from ecomops.core.model import Model, batch_of, broadcast, label_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +51,8 @@ class _Binding:
             for name, parameter in self.signature.parameters.items()
             if (core := core_of(getattr(parameter.annotation, "__metadata__", ()))) is not None
         }
+        self.annotations = {name: parameter.annotation for name, parameter in self.signature.parameters.items()}
+        self.axes = axes_of({name: markers_of(annotation) for name, annotation in self.annotations.items()})
         markers = getattr(self.signature.return_annotation, "__metadata__", ())
         self.result = next((marker for marker in markers if isinstance(marker, Floats)), None)
         self.bind = validate_call(config=ConfigDict(validate_default=True))(_stub(self.signature))
@@ -64,10 +67,10 @@ class _Binding:
             except TypeError as misuse:
                 message = f"{self.name}() {misuse}"
                 raise TypeError(message) from None
-            raise InputError(explain(error, self.name, self.names)) from None
+            raise named_error(self.name, explain(error, self.name, self.annotations, positional=True)) from None
         except (OverflowError, RecursionError) as error:
             message = f"{self.name}: an argument cannot be read ({error})"
-            raise InputError(message) from None
+            raise named_error(self.name, message) from None
 
     def shapes(self, given: tuple[Any, ...], named: dict[str, Any], owner: Any) -> None:
         """Refuse arguments whose batches do not broadcast."""
@@ -86,15 +89,12 @@ class _Binding:
                 broadcast(found)
             except ValueError as error:
                 message = f"{self.name}: {error}"
-                raise InputError(message) from None
+                raise named_error(self.name, message) from None
 
     def labels(self, owner: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the index shared by the Series among the raw arguments."""
-        sources = [value for value in owner if isinstance(value, Model)]
-        for name, value in [*zip(() if self.several else self.names, args, strict=False), *kwargs.items()]:
-            if isinstance(value, Model) or (self.cores.get(name) == 0 and hasattr(value, "index")):
-                sources.append(value)
-        return common_labels(sources, self.name) if sources else None
+        named = zip(() if self.several else self.names, args, strict=False)
+        return common_labels([*zip(("self",), owner, strict=False), *named, *kwargs.items()], self.axes, self.name)
 
 
 def validated(function: Callable[P, R]) -> Callable[P, R]:
@@ -140,11 +140,11 @@ def validated(function: Callable[P, R]) -> Callable[P, R]:
                 return cast("R", binding.result.check(answer))
         except (ArithmeticError, PydanticCustomError) as error:
             message = f"{binding.name}: has no finite answer for these values ({error}); check their size and units"
-            raise InputError(message) from error
+            raise named_error(binding.name, message) from error
         except InputError as error:
             raise _named(error, binding.name) from error.__cause__
-        if labels is not None and isinstance(answer, Model) and answer.batch_shape == (len(labels),):
-            set_labels(answer, labels)
+        if labels is not None and isinstance(answer, Model):
+            label_rows(answer, labels)
         return answer
 
     return wrapper
@@ -166,7 +166,8 @@ def arguments(function: Callable[..., Any]) -> type[Arguments]:
     Raises
     ------
     InputError
-        When the function is not a public function of the library, or takes a frame; the text says which argument.
+        When the function is not a public function of the library, is a method, or takes a frame, a callable or any
+        number of arguments; the text says which.
 
     Examples
     --------
@@ -176,6 +177,7 @@ def arguments(function: Callable[..., Any]) -> type[Arguments]:
     >>> round(arguments(newsvendor).model_validate_json(body).call().quantity, 4)
     56.604
     """
+    function = getattr(function, "__func__", function)  # a class method, or a method of a model at hand
     if not inspect.isfunction(function) or not hasattr(function, "__wrapped__"):
         message = f"arguments: function must be a public function of ecomops, got {function!r}"
         raise InputError(message)
@@ -198,11 +200,20 @@ class Arguments(Model):
 
 @functools.cache
 def _arguments(function: Callable[..., Any]) -> type[Arguments]:
-    signature, _ = _evaluated(inspect.unwrap(function))
+    signature, bound = _evaluated(inspect.unwrap(function))
+    if bound:
+        message = f"arguments: {function.__qualname__} is a method, which has no JSON form; read its model from JSON and call it"
+        raise InputError(message)
     described = _described(function.__doc__ or "")
     fields: dict[str, Any] = {}
     for name, parameter in signature.parameters.items():
         annotation = parameter.annotation
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            message = (
+                f"arguments: {function.__name__} takes any number of {name!r}, which has no JSON form; read each from JSON"
+                f" as its model and call {function.__name__} with them"
+            )
+            raise InputError(message)
         if is_frame(annotation) or _callable(annotation):
             message = f"arguments: {function.__name__} takes a frame or callable as {name!r}, which has no JSON form"
             raise InputError(message)
@@ -253,9 +264,10 @@ def _stub(signature: inspect.Signature) -> Callable[..., Any]:
 
 
 def _named(error: InputError, name: str) -> InputError:
-    """Let every line begin with the function that the caller called."""
-    lines = [line if line.startswith(f"{name}: ") else f"{name}: {line}" for line in str(error).split("\n")]
-    return InputError("\n".join(lines))
+    """Let every line begin with the function that the caller called, and with no other."""
+    inner = f"{error.prefix or name}: "
+    lines = [f"{name}: {line.removeprefix(inner)}" for line in str(error).split("\n")]
+    return named_error(name, "\n".join(lines))
 
 
 def is_frame(annotation: Any) -> bool:

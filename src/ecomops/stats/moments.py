@@ -286,6 +286,8 @@ class MomentsByArm(Model):
     2.0
     """
 
+    __labelled__ = False
+
     arms: Labels
     """Names of the arms."""
     moments: tuple[Moments, ...]

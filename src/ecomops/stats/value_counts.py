@@ -20,6 +20,8 @@ class ValueCounts(Model):
     ([0.0, 1.0, 3.0], [1.0, 1.0, 2.0])
     """
 
+    __labelled__ = False
+
     value: Column
     """Distinct values in ascending order, shape (k,)."""
     count: CountColumn
