@@ -117,6 +117,29 @@ def test_a_value_on_a_limit_belongs_to_the_lower_class() -> None:
     assert xyz_classes([[0, 2], [1, 3]], x_limit=0.49, y_limit=0.99).label.tolist() == ["Z", "Y"]
 
 
+def test_rounding_does_not_move_a_value_off_its_limit() -> None:
+    """All have a coefficient of variation of 1/2, and of 1 where one of two periods is empty."""
+    rows = [[0.7, 2.1], [5, 15], [0.1, 0.3], [1.1, 3.3]]
+    assert xyz_classes(rows).label.tolist() == ["X"] * 4
+    assert xyz_classes([[0.7, 2.1 + 1e-9]]).label.tolist() == ["Y"]
+    assert xyz_classes(rows, x_limit=0.4, y_limit=0.5).label.tolist() == ["Y"] * 4
+    assert xyz_classes([[0.7, 2.1 + 1e-9]], x_limit=0.4, y_limit=0.5).label.tolist() == ["Z"]
+
+
+def test_rounding_does_not_move_a_share_off_its_cut() -> None:
+    """.7 + .1 is a little less than .8, and the item after them starts exactly on the cut."""
+    assert abc_classes([0.7, 0.1, 0.08, 0.07, 0.05], a_share=0.8, b_share=0.95).label.tolist() == list("AABBC")
+    assert abc_classes([70, 10, 8, 7, 5], a_share=0.8 + 1e-13, b_share=0.95 + 1e-13).label.tolist() == list("AABBC")
+    assert abc_classes([70, 10, 8, 7, 5], a_share=0.8 + 1e-9, b_share=0.95 + 1e-9).label.tolist() == list("AAABB")
+
+
+def test_one_period_has_no_variation() -> None:
+    found = xyz_classes([[5], [0]])
+    assert found.label.tolist() == ["", ""]
+    assert np.isnan(found.coefficient_of_variation).all()
+    assert found.reason.tolist() == ["one period has no variation", "no demand in any period"]
+
+
 def test_one_item_is_a_row_of_one() -> None:
     one = xyz_classes([9, 10, 11])
     assert one.label.tolist() == ["X"]

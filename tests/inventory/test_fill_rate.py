@@ -249,8 +249,8 @@ def test_a_review_that_no_level_can_fail_is_refused() -> None:
         with pytest.raises(InputError) as caught:
             level_for(demand, 0.9, [10.0, 101.0], lead_time=LeadTime(mean=2, review_period=1))
         assert str(caught.value) == (
-            "safety_stock: service.order_quantity is so large that any level meets the fill rate; with a review period "
-            "it is the mean demand of a review period"
+            "safety_stock: service.order_quantity must leave something to serve: with a review period it is the mean "
+            "demand of a review period, and this one is so large that any level meets the fill rate, got 101.0 at index 1"
         )
 
 

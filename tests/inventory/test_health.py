@@ -85,11 +85,14 @@ def test_a_series_keeps_its_index() -> None:
         (lambda: days_of_supply(-1, daily_demand=1), "days_of_supply: on_hand must be >= 0, got -1.0"),
         (
             lambda: active_sku_rate(0, skus_listed=0),
-            "active_sku_rate: skus_listed must be >= 1, got 0; pass the number of SKUs listed in the period",
+            "active_sku_rate: skus_listed must be >= 1 (the number of SKUs listed in the period), got 0.0",
         ),
         (
             lambda: active_sku_rate([1, 5], skus_listed=4),
-            "active_sku_rate: skus_with_sales must be <= skus_listed; count listed SKUs over the same period",
+            (
+                "active_sku_rate: skus_with_sales must be <= skus_listed (both counted over the same period), got 5.0 and 4.0 at "
+                "index 1"
+            ),
         ),
         (
             lambda: active_sku_rate(1.5, skus_listed=4),

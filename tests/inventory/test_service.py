@@ -130,6 +130,14 @@ def test_the_method_says_what_was_done(demand: Demand, lead_time: LeadTime, meth
     assert plan.method == method.replace("CycleService", "FillRate")
 
 
+@pytest.mark.parametrize(
+    ("demand", "lead_time"),
+    [(Normal(mean=5, sd=1), LeadTime(mean=3, sd=[0, 1])), (LogNormal(mean=5, sd=1), LeadTime(mean=[1, 3]))],
+)
+def test_the_method_of_a_mixed_batch_does_not_claim_one_for_all(demand: Demand, lead_time: LeadTime) -> None:
+    assert stock(demand, 0.9, lead_time).method.startswith("exact for some items, two moments for the others: ")
+
+
 def test_a_fill_rate_can_be_far_above_the_cycle_service() -> None:
     """Chopra & Meindl's point: large lots serve nearly everyone although every other cycle runs out."""
     got = service_achieved(Normal(mean=2500, sd=500), lead_time=LeadTime(mean=2), level=5000, order_quantity=10_000)

@@ -14,6 +14,10 @@ from ecomops.core import ConvergenceError
 from ecomops.stats.likelihood import CONDITION_LIMIT, Maximum, describe, hessian, maximise
 
 NAMES = ("first", "second")
+LEFT = (
+    "the gradient per customer is {}: this is no maximum, do not use it; "
+    "look at the data for duplicated, constant or extreme values"
+)
 
 
 def bowl(centre: Any, curve: Any) -> Any:
@@ -194,4 +198,28 @@ def test_no_maximum_has_no_errors() -> None:
 def test_a_gradient_that_is_left_says_not_converged() -> None:
     shown = describe(maximum([0.0, 0.0], np.eye(2), gradient=3e-4), NAMES, 9.0, np.ones(2))
     assert shown["status"] == "not converged"
-    assert shown["reason"] == ("the gradient per customer is 3.0e-04; look at the data for duplicated or constant ages")
+    assert shown["reason"] == LEFT.format("3.0e-04")
+
+
+@pytest.mark.parametrize("gradient", [1.01e-6, 3e-4, 3452.0])
+@pytest.mark.parametrize(
+    ("values", "curve"),
+    [([0.0, 0.0], [[5.0, 0.0], [0.0, 5e-9]]), ([0.0, 0.0], [[1.0, 0.0], [0.0, -1.0]]), ([10.5, 0.0], np.eye(2))],
+    ids=["flat", "no maximum", "far"],
+)
+def test_a_gradient_that_is_left_is_never_called_a_ridge(values: Any, curve: Any, gradient: float) -> None:
+    """Where it has not arrived, the curvature says nothing of the maximum; at the same place, arrived, it does."""
+    shown = describe(maximum(values, curve, gradient=gradient), NAMES, 9.0, np.ones(2))
+    assert (shown["status"], shown["reason"]) == ("not converged", LEFT.format(f"{gradient:.1e}"))
+    arrived = describe(maximum(values, curve, gradient=0.99e-6), NAMES, 9.0, np.ones(2))
+    assert arrived["status"] == "ridge"
+
+
+@pytest.mark.parametrize(
+    ("log_parameter", "limit"), [(10.5, 1e-6), (np.log(1e10), 1.42e-4), (40.0, 1e-3), (690.0, 1e-3)]
+)
+def test_far_along_a_ridge_a_gradient_of_rounding_is_none(log_parameter: float, limit: float) -> None:
+    """A parameter of 1e10 times a digamma of 16 digits: 64 units in the last place, and a thousandth at the most."""
+    for gradient, status in ((limit * 0.99, "ridge"), (limit * 1.01, "not converged")):
+        shown = describe(maximum([log_parameter, 0.0], np.eye(2), gradient=gradient), NAMES, 9.0, np.full(2, 1e-300))
+        assert shown["status"] == status

@@ -22,6 +22,9 @@ from ecomops.core import (
 )
 from ecomops.core.errors import InputError
 
+# What lies this close to a cut or limit lies on it: shares and variations are sums that have been rounded.
+GUARD = 1e-12
+
 
 class AbcClasses(Model):
     """The class of each item by its share of value.
@@ -52,9 +55,9 @@ class XyzClasses(Model):
     """
 
     label: Texts
-    """"X", "Y" or "Z", or "" where there was no demand, shape (n,)."""
+    """"X", "Y" or "Z", or "" where there was no demand or only one period, shape (n,)."""
     coefficient_of_variation: NumOrNan
-    """Standard deviation over mean (divided by the number of periods), shape (n,); NaN without demand."""
+    """Standard deviation over mean (divided by the number of periods), shape (n,); NaN without a class."""
     reason: Texts
     """Why an item has no class, shape (n,)."""
 
@@ -117,7 +120,7 @@ def abc_classes(value: NonNegative, *, a_share: ProbabilityReal = 0.80, b_share:
     worth, place, counts = np.unique(value, return_inverse=True, return_counts=True)
     group = worth * counts / total
     above = (np.cumsum(group[::-1])[::-1] - group)[place]
-    label = np.where(above < a_share - 1e-12, "A", np.where(above < b_share - 1e-12, "B", "C")).astype(object)
+    label = np.where(above < a_share - GUARD, "A", np.where(above < b_share - GUARD, "B", "C")).astype(object)
     through = np.minimum(np.cumsum(group[::-1])[::-1][place], 1.0)
     return AbcClasses(label=label, share=value / total, cumulative_share=through)
 
@@ -149,8 +152,8 @@ def xyz_classes(
 
     Notes
     -----
-    CV = sd / mean with the sd divided by the number of periods (not by one less). A value on a limit belongs to the lower
-    class.
+    CV = sd / mean with the sd divided by the number of periods (not by one less). A value on a limit, up
+    to 1e-12 relative, belongs to the lower class. One period says nothing about variation: its items have no class.
 
     References
     ----------
@@ -168,10 +171,10 @@ def xyz_classes(
     rows = np.asarray(demand)
     mean = np.atleast_1d(rows.mean(axis=-1))
     spread = np.atleast_1d(rows.std(axis=-1))
-    moving = mean > 0
-    variation = np.where(moving, spread / np.where(moving, mean, 1.0), np.nan)
-    known = np.where(moving, variation, 0.0)
-    label = np.where(known <= x_limit, "X", np.where(known <= y_limit, "Y", "Z")).astype(object)
-    label[~moving] = ""
-    reason = np.where(moving, "", "no demand in any period").astype(object)
-    return XyzClasses(label=label, coefficient_of_variation=variation, reason=reason)
+    known = (mean > 0) & (rows.shape[-1] > 1)
+    variation = np.where(known, spread / np.where(known, mean, 1.0), np.nan)
+    size = np.where(known, variation, 0.0) * (1.0 - GUARD)
+    label = np.where(size <= x_limit, "X", np.where(size <= y_limit, "Y", "Z")).astype(object)
+    label[~known] = ""
+    reason = np.where(known, "", np.where(mean > 0, "one period has no variation", "no demand in any period"))
+    return XyzClasses(label=label, coefficient_of_variation=variation, reason=reason.astype(object))

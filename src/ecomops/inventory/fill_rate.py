@@ -8,17 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from ecomops.core import InputError
 from ecomops.stats.distributions import Demand, Discrete, Empirical, LeadTime, NegativeBinomial, Normal, Poisson
+from ecomops.stats.quadrature import unit_gauss_legendre
 from ecomops.stats.roots import falling_root, smallest_integer
+from ecomops.stats.rules import require
 from ecomops.stats.special import in_chunks, inverse_normal_losses, normal_pdf, upper_normal_loss
 
 GUARD = 1e-12
 STEPS = 60
 NARROW = 0.5
-NODES, WEIGHTS = (
-    (part + shift) / 2 for part, shift in zip(np.polynomial.legendre.leggauss(8), (1.0, 0.0), strict=True)
-)
+NODES, WEIGHTS = unit_gauss_legendre(8)
 
 
 def carried_shortage(demand: Demand, exposed: Demand, lead_time: LeadTime, level: Any, order_quantity: Any) -> Any:
@@ -47,11 +46,12 @@ def fill_rate_level(
     shape = np.broadcast_shapes(np.shape(target), exposed.batch_shape)
     idle = np.broadcast_to(periodic & both & (np.asarray(demand.mean) == 0), shape)
     cycle = np.where(periodic, np.asarray(demand.mean) * lead_time.review_period, np.inf)
-    if both and np.any(~idle & (target >= cycle)):
-        raise InputError(
-            "service.order_quantity is so large that any level meets the fill rate; with a review period it is the mean "
-            "demand of a review period"
+    if both:
+        rule = (
+            "service.order_quantity must leave something to serve: with a review period it is the mean demand of a review "
+            "period, and this one is so large that any level meets the fill rate"
         )
+        require(idle | np.asarray(target < cycle), rule, order_quantity)
     target = np.broadcast_to(target, shape)
     if np.all(_whole(exposed)):
         level = _smallest_whole(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ecomops.core import Count, Fraction, NonNegative, Num, Positive, Unbounded, validated
-from ecomops.core.errors import InputError
+from ecomops.stats.rules import require
 
 
 @validated
@@ -23,6 +23,10 @@ def inventory_turnover(cost_of_goods_sold: NonNegative, *, average_inventory: Po
     -------
     float or array
         Turns per period.
+
+    Notes
+    -----
+    Turns = cost of goods sold / average inventory, both at cost.
 
     References
     ----------
@@ -52,6 +56,10 @@ def days_of_supply(on_hand: NonNegative, *, daily_demand: NonNegative) -> Unboun
     -------
     float or array
         Days; infinite where there is stock and no demand, 0 where there is neither.
+
+    Notes
+    -----
+    Days = on hand / daily demand.
 
     Examples
     --------
@@ -85,16 +93,20 @@ def active_sku_rate(skus_with_sales: Count, *, skus_listed: Count) -> Fraction:
     InputError
         When nothing is listed, or more SKUs sold than were listed.
 
+    Notes
+    -----
+    Rate = SKUs with a sale / SKUs listed. Counts add up over categories and rates do not: sum before dividing.
+
     Examples
     --------
     >>> from ecomops.inventory import active_sku_rate
     >>> active_sku_rate(180, skus_listed=240)
     0.75
     """
-    if np.any(np.asarray(skus_listed) < 1):
-        raise InputError("skus_listed must be >= 1, got 0; pass the number of SKUs listed in the period")
-    if np.any(skus_with_sales > skus_listed):
-        raise InputError("skus_with_sales must be <= skus_listed; count listed SKUs over the same period")
+    listed = np.asarray(skus_listed)
+    require(listed >= 1, "skus_listed must be >= 1 (the number of SKUs listed in the period)", listed)
+    rule = "skus_with_sales must be <= skus_listed (both counted over the same period)"
+    require(skus_with_sales <= listed, rule, skus_with_sales, listed)
     return skus_with_sales / skus_listed
 
 
@@ -113,6 +125,10 @@ def sell_through(units_sold: Num, *, units_received: Positive) -> Num:
     -------
     float or array
         Sold over received; above 1 where older stock was sold too.
+
+    Notes
+    -----
+    Sell-through = units sold / units received.
 
     Examples
     --------

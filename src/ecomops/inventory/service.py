@@ -185,6 +185,16 @@ def service_achieved(demand: Demand, *, lead_time: LeadTime, level: Num, order_q
     ServiceAchieved
         Cycle service, fill rate (both ends), expected shortage and safety stock.
 
+    Notes
+    -----
+    With X the demand over the protection time and n its loss function, a level s gives the cycle service F_X(s), the
+    expected shortage n(s) and the fill rate 1 - (n(s) - n(s + Q)) / Q. With a review period the second loss is that of the
+    demand over the lead time alone at s.
+
+    References
+    ----------
+    .. [1] Axsater, Inventory Control, 3rd ed., section 5.3.
+
     Examples
     --------
     >>> from ecomops.inventory import LeadTime, Normal, service_achieved
@@ -206,7 +216,10 @@ def service_achieved(demand: Demand, *, lead_time: LeadTime, level: Num, order_q
 def _how(demand: Demand, exposed: Demand, lead_time: LeadTime) -> str:
     """Say whether the demand over the protection time is exact or only has the right mean and variance."""
     if isinstance(demand, LogNormal):
-        closed = bool(np.all(np.asarray(lead_time.protection) == 1))
+        closed = np.asarray(lead_time.protection) == 1
     else:
-        closed = exposed.kind == demand.kind or isinstance(exposed, Discrete)
-    return "exact" if closed and not np.any(lead_time.variance) else "two moments"
+        closed = np.asarray(exposed.kind == demand.kind or isinstance(exposed, Discrete))
+    exact = closed & (np.asarray(lead_time.variance) == 0)
+    if exact.all():
+        return "exact"
+    return "exact for some items, two moments for the others" if exact.any() else "two moments"

@@ -11,6 +11,7 @@ from scipy import special
 from ecomops.core import NonNegative, Num, Positive, check, validated
 from ecomops.stats.distribution import Distribution, compound_variance
 from ecomops.stats.partial_moments import LARGE_SHAPE, large_gamma_quantile, lower_gamma, upper_gamma
+from ecomops.stats.quadrature import unit_gauss_legendre
 from ecomops.stats.special import (
     MILLS_LIMIT,
     SECOND_LIMIT,
@@ -21,15 +22,14 @@ from ecomops.stats.special import (
     normal_losses,
     normal_pdf,
     normal_second_losses,
+    signed_ndtri,
 )
 
 if TYPE_CHECKING:
     from ecomops.stats.distributions import Demand
 
 # Gauss-Legendre nodes and weights on [0, 1], for the lognormal loss at small spreads.
-NODES, WEIGHTS = (
-    (part + shift) / 2 for part, shift in zip(np.polynomial.legendre.leggauss(10), (1.0, 0.0), strict=True)
-)
+NODES, WEIGHTS = unit_gauss_legendre(10)
 # Skewed demand whose sd is less than this part of its mean is taken as known: the square of the ratio would overflow.
 KNOWN_SPREAD = 1e-100
 
@@ -285,12 +285,6 @@ def _log_z(x: Any, mean: Any, sd: Any) -> tuple[Any, Any]:
     near = np.abs(gap) < 0.5
     logarithm = np.where(near, np.log1p(np.where(near, gap, 0.0)), np.log(level / mean))
     return logarithm / spread + spread / 2.0, spread
-
-
-def signed_ndtri(probability: Any, rest: Any) -> Any:
-    """Return the standard normal quantile from a probability and its complement, by the smaller of the two."""
-    z = special.ndtri(np.minimum(probability, rest))
-    return np.where(probability <= rest, z, -z)
 
 
 def _mills_drop(near: Any, gap: Any) -> Any:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
-from scipy import special
 
 from ecomops.core import NonNegative, check
 from ecomops.stats.distribution import Distribution, compound_variance
@@ -17,7 +16,7 @@ from ecomops.stats.partial_moments import (
     upper_negative_binomial,
 )
 from ecomops.stats.roots import smallest_integer
-from ecomops.stats.special import FRACTILE_GUARD, in_chunks
+from ecomops.stats.special import FRACTILE_GUARD, in_chunks, signed_ndtri
 
 if TYPE_CHECKING:
     from ecomops.stats.distributions import Demand
@@ -223,8 +222,7 @@ def _cornish_fisher(probability: Any, rest: Any, mean: Any, variance: Any) -> An
     moving = mean > 0
     sd = np.sqrt(variance)
     skewness = (2.0 * variance / np.where(moving, mean, 1.0) - 1.0) / np.where(moving, sd, 1.0)
-    z = special.ndtri(np.minimum(probability, rest))
-    z = np.where(probability <= rest, z, -z)
+    z = signed_ndtri(probability, rest)
     guess = np.ceil(mean + sd * (z + skewness * (z * z - 1.0) / 6.0) - 0.5)
     # Far out the two-term expansion of a very skewed law turns round; the search starts from the body then.
     return np.clip(guess, 0.0, mean + 40.0 * (sd + 1.0))

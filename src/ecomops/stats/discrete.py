@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from pydantic import model_validator
 from ecomops.core import Array, Floats, Vector, check
 from ecomops.stats.continuous import Gamma, Normal
 from ecomops.stats.distribution import Distribution, compound_variance
+from ecomops.stats.rules import require
 from ecomops.stats.special import FRACTILE_GUARD
 
 if TYPE_CHECKING:
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
 MAX_EXACT_SUPPORT = 100_000
 MAX_EXACT_TABLE = 20_000_000
 BLOCK = 1 << 20
+# Parts of a unit whose multiples are summed exactly, coarsest first, and how far from a multiple a float may be.
+LATTICES = (1.0, 2.0, 4.0, 10.0)
+ROUNDING = 2.0**-50
+FARTHEST_STEP = 2.0**40
+TABLE, ITSELF, NORMAL, GAMMA = range(4)
+MIXED = (
+    "items need different families over the lead time (an exact table, or two moments as gamma, or as normal where demand "
+    "can be negative); split the batch"
+)
 
 
 class _Listed(Distribution):
@@ -112,9 +122,7 @@ class Discrete(_Listed):
         return _pick(self.values, np.broadcast_to(place, shape))
 
     def _over(self, periods: Any, variance: Any) -> Demand:
-        if _one_period(periods, variance):
-            return self
-        return _sum_of(self.values, self.probabilities, periods, variance) or _matched(self, periods, variance)
+        return _total(self, self.probabilities, periods, variance)
 
 
 class Empirical(_Listed):
@@ -147,15 +155,7 @@ class Empirical(_Listed):
         return _pick(ordered, np.broadcast_to(np.clip(place, 0, size - 1), shape))
 
     def _over(self, periods: Any, variance: Any) -> Demand:
-        if _one_period(periods, variance):
-            return self
-        values, chances = _tabulated(self.samples)
-        exact = _sum_of(values, chances, periods, variance) if values.size else None
-        return exact or _matched(self, periods, variance)
-
-
-def _one_period(periods: Any, variance: Any) -> bool:
-    return bool(np.all(np.asarray(periods) == 1) and not np.any(variance))
+        return _total(self, np.ones(1), periods, variance)
 
 
 def _pick(values: Any, place: NDArray[np.intp]) -> Any:
@@ -165,62 +165,111 @@ def _pick(values: Any, place: NDArray[np.intp]) -> Any:
     return np.take_along_axis(values, place[..., None], axis=-1)[..., 0]
 
 
-def _tabulated(samples: Any) -> tuple[Any, Any]:
-    """Return whole samples as (values, probabilities) on one lattice; empty values where they are not whole or too wide."""
-    nothing = np.empty(0), np.empty(0)
-    if not samples.size or np.any(samples != np.floor(samples)):
-        return nothing
-    least, most = samples.min(), samples.max()
-    width, rows = int(min(most - least, MAX_EXACT_SUPPORT)) + 1, samples.size // samples.shape[-1]
-    if width > MAX_EXACT_SUPPORT or width * rows > MAX_EXACT_TABLE:
-        return nothing
-    cells = (samples - least).astype(np.intp).reshape(rows, -1) + width * np.arange(rows)[:, None]
-    counts = np.bincount(cells.ravel(), minlength=width * rows).reshape(*samples.shape[:-1], width)
-    return least + np.arange(width), counts / samples.shape[-1]
+def _total(one: Discrete | Empirical, weights: Any, periods: Any, variance: Any) -> Demand:
+    """Return demand over the periods, each item as it would be alone; a batch is one family, so mixed ones are refused."""
+    shape = np.broadcast_shapes(one.batch_shape, np.shape(periods), np.shape(variance))
+    times, uncertain = (np.broadcast_to(value, shape).reshape(-1) for value in (periods, variance))
+    single = (times == 1) & (uncertain == 0)
+    if single.all() and shape == one.batch_shape:
+        return one
+    support, weights = np.broadcast_arrays(one._support, weights)  # noqa: SLF001 - of the two laws of this module
+    width = support.shape[-1]
+    support, weights = support.reshape(-1, width), weights.reshape(-1, width)
+    rows = np.broadcast_to(np.arange(len(support)).reshape(one.batch_shape), shape).reshape(-1)
+    items = _on_lattices(support, weights)
+    reach = np.maximum(items.steps, 1.0)[rows] * times
+    exact = (times == np.floor(times)) & (uncertain == 0) & (items.unit[rows] > 0) & (reach <= MAX_EXACT_SUPPORT)
+    negative = ((support < 0) & (weights > 0)).any(axis=-1)[rows]
+    family = np.select([exact, single, negative], [TABLE, ITSELF, NORMAL], GAMMA).reshape(shape)
+    first = family.reshape(-1)[0] if family.size else GAMMA
+    require(family == first, MIXED)
+    if first == TABLE:
+        return _summed(items, support, weights, times, rows, shape)
+    if first == ITSELF:
+        return _repeated(one, shape)
+    mean, total = one.mean * periods, compound_variance(one.mean, one.variance, periods, variance)
+    if first == NORMAL:
+        return Normal(mean=mean, sd=np.sqrt(total))
+    return Gamma(mean=mean, sd=np.where(np.asarray(mean) > 0, np.sqrt(total), 0.0))
 
 
-def _sum_of(values: Any, chances: Any, periods: Any, variance: Any) -> Discrete | None:
-    """Convolve exactly over a fixed whole number of periods, the same for all items; None where that is not so."""
-    counts = np.unique(np.asarray(periods))
-    whole = counts.size == 1 and float(counts[0]).is_integer() and not np.any(variance)
-    if not whole or values.ndim > 1 or np.any(values != np.floor(values)):
-        return None
-    span, times = float(values[-1] - values[0]), int(counts[0])
-    rows = chances.size // chances.shape[-1]
-    if span * times > MAX_EXACT_SUPPORT or span * times * rows > MAX_EXACT_TABLE:
-        return None
-    place = (values - values[0]).astype(np.intp)
-    shape = np.broadcast_shapes(chances.shape[:-1], np.shape(periods))
-    pmf = np.zeros((*chances.shape[:-1], int(span) + 1))
-    pmf[..., place] = chances
-    total = np.ones((*chances.shape[:-1], 1))
-    for _ in range(times):
-        total = _convolved(total, pmf)
-    kept = (total > 0).reshape(-1, total.shape[-1]).any(axis=0)
-    support = values[0] * times + np.flatnonzero(kept).astype(np.float64)
-    total = total[..., kept] / total[..., kept].sum(axis=-1, keepdims=True)
-    return Discrete(values=support, probabilities=np.broadcast_to(total, (*shape, support.size)))
+class _Lattices(NamedTuple):
+    """Where each row's quantities lie: (start + 0, 1, ..., steps) / unit; unit is 0 where they are on no lattice."""
+
+    unit: Any
+    start: Any
+    steps: Any
+
+
+def _on_lattices(support: Any, weights: Any) -> _Lattices:
+    """Find the coarsest lattice of each row; quantities without probability do not count."""
+    held = weights > 0
+    near = np.clip(support, -FARTHEST_STEP, FARTHEST_STEP)
+    unit = np.zeros(len(support))
+    for parts in LATTICES[::-1]:
+        scaled = near * parts
+        fits = (np.abs(scaled - np.rint(scaled)) <= ROUNDING * np.abs(scaled)) & (np.abs(scaled) < FARTHEST_STEP)
+        unit[(fits | ~held).all(axis=-1)] = parts
+    place = np.rint(near * unit[:, None])
+    start, end = np.where(held, place, np.inf).min(axis=-1), np.where(held, place, -np.inf).max(axis=-1)
+    return _Lattices(unit, start, end - start)
+
+
+def _summed(items: _Lattices, support: Any, weights: Any, times: Any, rows: Any, shape: tuple[int, ...]) -> Discrete:
+    """Convolve the rows over whole numbers of periods: the sums of all counts come from one chain of convolutions."""
+    width = int((items.steps[rows] * times).max()) + 1
+    room = max(width * rows.size, (int(items.steps.max()) + 1) * len(support))
+    require(room <= MAX_EXACT_TABLE, "items have exact tables that are too large together; pass fewer items at a time")
+    single = _tabulated(items, support, weights)
+    sums = np.zeros((rows.size, width))
+    sums[times == 0, 0] = 1.0
+    needed = np.zeros(len(support))
+    np.maximum.at(needed, rows, times)
+    active, total = np.arange(len(support)), np.ones((len(support), 1))
+    for count in range(1, int(times.max()) + 1):
+        open_ = needed[active] >= count
+        active = active[open_]
+        total = _convolved(total[open_], single[active])[:, : int(items.steps[active].max()) * count + 1]
+        here = np.flatnonzero(times == count)
+        reached = min(width, total.shape[-1])
+        sums[here, :reached] = total[np.searchsorted(active, rows[here]), :reached]
+    kept = np.flatnonzero((sums > 0).any(axis=0))
+    sums = sums[:, kept]
+    sums /= sums.sum(axis=-1, keepdims=True)
+    start, unit = items.start[rows] * times, items.unit[rows]
+    if np.all(start == start[0]) and np.all(unit == unit[0]):
+        values = (start[0] + kept) / unit[0]
+    else:
+        values = ((start[:, None] + kept) / unit[:, None]).reshape(*shape, kept.size)
+    return Discrete(values=values, probabilities=sums.reshape(*shape, kept.size))
+
+
+def _tabulated(items: _Lattices, support: Any, weights: Any) -> Any:
+    """Return the probability of each step of the lattice, shape (rows, steps)."""
+    width, held = int(items.steps.max()) + 1, weights > 0
+    place = np.rint(np.where(held, support, 0.0) * items.unit[:, None]) - items.start[:, None]
+    cells = np.where(held, place, 0.0).astype(np.intp) + width * np.arange(len(support))[:, None]
+    table = np.bincount(cells.ravel(), np.where(held, weights, 0.0).ravel(), width * len(support))
+    table = table.reshape(-1, width)
+    return table / table.sum(axis=-1, keepdims=True)
 
 
 def _convolved(left: Any, right: Any) -> Any:
-    """Convolve the last axes: a loop over the shorter, arrays over the rest."""
-    short, long = (left, right) if left.shape[-1] <= right.shape[-1] else (right, left)
-    width = long.shape[-1]
-    total = np.zeros((*long.shape[:-1], short.shape[-1] + width - 1))
-    for shift in range(short.shape[-1]):
-        total[..., shift : shift + width] += short[..., shift : shift + 1] * long
+    """Convolve the last axes: a loop over what the right one holds, arrays over the rest."""
+    width = left.shape[-1]
+    total = np.zeros((len(left), right.shape[-1] + width - 1))
+    for shift in np.flatnonzero((right > 0).any(axis=0)):
+        total[:, shift : shift + width] += right[:, shift : shift + 1] * left
     return total
 
 
-def _matched(one: Discrete | Empirical, periods: Any, variance: Any) -> Demand:
-    """Match gamma to mean and variance; normal where demand can be negative."""
-    mean = one.mean * periods
-    total = compound_variance(one.mean, one.variance, periods, variance)
-    lowest = one.values if isinstance(one, Discrete) else one.samples
-    sd = np.sqrt(total)
-    if np.any(lowest < 0):
-        return Normal(mean=mean, sd=sd)
-    return Gamma(mean=mean, sd=np.where(np.asarray(mean) > 0, sd, 0.0))
+def _repeated(one: Discrete | Empirical, shape: tuple[int, ...]) -> Discrete | Empirical:
+    def full(values: Any) -> Any:
+        return np.broadcast_to(values, (*shape, values.shape[-1]))
+
+    if isinstance(one, Empirical):
+        return Empirical(samples=full(one.samples))
+    return Discrete(values=full(one.values), probabilities=full(one.probabilities))
 
 
 def _single(value: Any) -> Any:

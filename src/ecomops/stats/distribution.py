@@ -176,6 +176,19 @@ class Distribution(Model):
         Demand
             The same family where it is closed under sums, else the family matched to the two moments.
 
+        Raises
+        ------
+        InputError
+            When items of a `Discrete` or `Empirical` batch need different families, or their tables are too large together.
+
+        Notes
+        -----
+        Listed and sampled demand is convolved exactly, item by item, where the number of periods is whole and fixed and
+        the quantities are multiples of 1, 1/2, 1/4 or 0.1 that span at most 100,000 steps over the periods; one
+        period keeps any quantities. Elsewhere two moments are matched: by gamma demand, or by normal demand where a
+        quantity is negative. Which of these holds for an item depends on that item alone; a batch in which it differs is
+        refused, and its parts can be asked one by one.
+
         References
         ----------
         .. [1] Silver, Pyke & Thomas, Inventory and Production Management in Supply Chains, 4th ed., section 6.10.

@@ -6,11 +6,12 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
-from ecomops.stats.continuous import Gamma, LogNormal, Normal, signed_ndtri
+from ecomops.stats.continuous import Gamma, LogNormal, Normal
 from ecomops.stats.counts import NegativeBinomial, Poisson
 from ecomops.stats.discrete import Discrete, Empirical
 from ecomops.stats.distribution import Distribution
 from ecomops.stats.lead_time import LeadTime
+from ecomops.stats.special import signed_ndtri
 
 __all__ = [
     "Demand",

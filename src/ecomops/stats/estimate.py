@@ -233,7 +233,7 @@ class Estimate(Model):
             least = float(np.min(self.baseline))
             raise InputError(f"baseline must be > 0 for a lift, got {least}; use the absolute difference")
         critical_value = critical(confidence, self.degrees_of_freedom, two_sided=True)
-        lower, upper, reason = {"fieller": _fieller, "delta": _delta, "log": _log}[method](self, critical_value)
+        lower, upper, reason = LIFTS[method](self, critical_value)
         reason = np.where(np.asarray(self.standard_error) > 0, reason, NO_ERROR)
         return Interval(
             value=self.value / self.baseline + np.zeros_like(lower),
@@ -339,3 +339,7 @@ def _log(estimate: Estimate, z: Any) -> tuple[Any, Any, Any]:
 
 def _texts(reason: Any) -> Any:
     return str(reason) if np.ndim(reason) == 0 else np.asarray(reason, dtype=object)
+
+
+# Each gives lower end, upper end and reason of a lift, from an estimate and its critical value.
+LIFTS = {"fieller": _fieller, "delta": _delta, "log": _log}

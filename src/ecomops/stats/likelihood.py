@@ -19,6 +19,8 @@ DIFFERENCE = 1e-5
 RIDGE_LIMIT = 10.0
 CONDITION_LIMIT = 1e8
 GRADIENT_LIMIT = 1e-6
+ROUNDING = 64 * float(np.finfo(np.float64).eps)
+ROUNDING_LIMIT = 1e-3
 FRESH = 16
 """Steps after which the Hessian is differenced anew."""
 
@@ -52,7 +54,8 @@ class Fit(Model):
     iterations: Real
     """Steps taken."""
     status: Literal["ok", "ridge", "not converged"]
-    """"ridge": the likelihood hardly changes along one direction, so single parameters are not identified."""
+    """"ridge": at the maximum the likelihood hardly changes along one direction, so single parameters are not
+    identified; "not converged": a gradient is left, so it is no maximum."""
     reason: Text
     """What the status means for this fit; empty where it is "ok"."""
 
@@ -183,10 +186,14 @@ def describe(found: Maximum, names: tuple[str, ...], weight: float, scales: NDAr
     flat = values[0] <= 0 or values[-1] / values[0] > CONDITION_LIMIT
     far = np.abs(found.log_parameters) > RIDGE_LIMIT
     status, reason = "ok", ""
-    if found.gradient > GRADIENT_LIMIT:
+    # Where it has not arrived, the curvature is not that of the maximum and says nothing of a ridge.
+    if found.gradient > _gradient_limit(found):
         status = "not converged"
-        reason = f"the gradient per customer is {found.gradient:.1e}; look at the data for duplicated or constant ages"
-    if flat or far.any():
+        reason = (
+            f"the gradient per customer is {found.gradient:.1e}: this is no maximum, do not use it; "
+            "look at the data for duplicated, constant or extreme values"
+        )
+    elif flat or far.any():
         status = "ridge"
         loose = [name for name, weak in zip(names, far | (np.abs(vectors[:, 0]) > 0.3), strict=True) if weak]
         reason = (
@@ -208,3 +215,8 @@ def describe(found: Maximum, names: tuple[str, ...], weight: float, scales: NDAr
         "status": status,
         "reason": reason,
     }
+
+
+def _gradient_limit(found: Maximum) -> float:
+    """Return the largest gradient of a maximum: far along a ridge it is a difference of digammas times the parameter."""
+    return min(max(GRADIENT_LIMIT, ROUNDING * float(np.exp(found.log_parameters.max()))), ROUNDING_LIMIT)

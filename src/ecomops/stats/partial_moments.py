@@ -12,7 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from ecomops.stats.special import LOG_SQRT_TWO_PI, deviance, negative_binomial_pmf, poisson_pmf
+from ecomops.stats.special import (
+    LOG_SQRT_TWO_PI,
+    deviance,
+    negative_binomial_pmf,
+    poisson_pmf,
+    signed_ndtri,
+)
 
 LEVELS = 60
 GAUSS_LEVELS = 100
@@ -140,7 +146,7 @@ def large_gamma_quantile(shape: Any, probability: Any, rest: Any) -> Any:
     a, p, rest = np.broadcast_arrays(shape, probability, rest)
     low = p <= rest
     tail = np.minimum(p, rest)
-    z = np.where(low, special.ndtri(tail), -special.ndtri(tail))
+    z = signed_ndtri(p, rest)
     eta = z / np.sqrt(a)
     gap = a * eta * (1.0 + eta * (1 / 3 + eta / 36))
     for _ in range(4):

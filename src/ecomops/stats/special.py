@@ -63,6 +63,12 @@ def _shaped(answer: Any, shape: tuple[int, ...]) -> Any:
     return full.reshape(shape)[()]
 
 
+def signed_ndtri(probability: Any, rest: Any) -> Any:
+    """Return the standard normal quantile from a probability and its complement, by the smaller of the two."""
+    z = special.ndtri(np.minimum(probability, rest))
+    return np.where(probability <= rest, z, -z)
+
+
 def normal_pdf(z: Any) -> Any:
     """Return the standard normal density."""
     return np.exp(-0.5 * np.square(z) - LOG_SQRT_TWO_PI)
