@@ -196,6 +196,15 @@ def test_a_table_of_one_row_has_errors_or_says_that_it_has_none() -> None:
             assert np.all(np.isnan(found.standard_errors) | (found.standard_errors > 0))
 
 
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("rows", [[(1, 1e-9, 1e200), (4, 1.0, 2.0), (0, 0.0, 9.0)], [(1, 1.0, 1e300), (2, 5.0, 10.0)]])
+def test_ages_beyond_all_measure_do_not_pass_for_a_ridge(fit: Any, rows: Any) -> None:
+    found = fit(counts(rows))
+    assert found.gradient > 1
+    assert found.status == "not converged"
+    assert found.reason.startswith("the gradient per customer is 1.")
+
+
 def test_one_with_a_million_purchases_among_others_is_fitted() -> None:
     data = mini_counts()
     rows = [*zip(data.frequency, data.age_at_last_purchase, data.age, strict=True), (10**6, 36.0, 36.0)]

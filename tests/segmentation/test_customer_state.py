@@ -85,6 +85,71 @@ def test_whole_numbers_as_customers_stay_numbers_and_sort_as_numbers() -> None:
     assert str(caught.value) == "CustomerState: customer must be text in both parts or whole numbers in both"
 
 
+def test_states_of_different_zones_are_not_added() -> None:
+    when = pd.to_datetime(["2026-03-01T20:00:00Z"])
+    naive = pd.DataFrame({"who": ["a"], "when": when.tz_localize(None)})
+    zoned, new_york = naive.assign(when=when), naive.assign(when=when.tz_convert("America/New_York"))
+
+    def cut(frame: Any, timezone: str | None = None) -> CustomerState:
+        return CustomerState.from_frame(frame, customer="who", time="when", timezone=timezone)
+
+    zones = [cut(naive), cut(zoned), cut(new_york), cut(zoned, "Asia/Tokyo"), cut(naive, "Europe/Paris")]
+    assert [state.timezone for state in zones] == [None, "UTC", "America/New_York", "Asia/Tokyo", "Europe/Paris"]
+    for one in zones:
+        for other in zones:
+            if one is other:
+                assert (one + other).timezone == one.timezone
+                continue
+            with pytest.raises(InputError) as caught:
+                one + other
+            assert str(caught.value) == (
+                f"CustomerState: timezone must be the same to add, got {one.timezone!r} and {other.timezone!r};"
+                " cut both parts into days in the shop's zone"
+            )
+    # The same cut is the same, whether the zone was asked for or is that of the column.
+    assert cut(zoned) == cut(zoned, "UTC") == cut(new_york, "UTC")
+    assert cut(pl.from_pandas(zoned)).timezone == "UTC"
+    assert cut(pa.Table.from_pandas(new_york)).timezone == "America/New_York"
+    by_hand = CustomerState.from_arrays(["a"], day=[MARCH + 1], timezone="Asia/Tokyo")
+    assert by_hand == zones[3]
+    assert CustomerState.model_validate_json(by_hand.model_dump_json()) == by_hand
+
+
+def test_times_without_a_zone_are_on_the_clock_of_the_shop() -> None:
+    late = pd.DataFrame({"who": ["a"], "when": pd.to_datetime(["2026-03-01 23:30"])})
+    for zone in ("Asia/Tokyo", "America/New_York"):
+        state = CustomerState.from_frame(late, customer="who", time="when", timezone=zone)
+        assert (state.day.tolist(), state.timezone) == ([MARCH], zone)
+
+
+def test_a_state_with_spend_and_one_without_are_not_added() -> None:
+    priced, unpriced = (CustomerState.from_arrays(["a"], day=[1], **spend) for spend in ({"spend": [2]}, {}))
+    assert (priced.priced, unpriced.priced) == (True, False)
+    for one, other in ((priced, unpriced), (unpriced, priced)):
+        with pytest.raises(InputError) as caught:
+            one + other
+        assert str(caught.value) == (
+            "CustomerState: spend must be given in both parts or in neither, got it in one only"
+        )
+    assert (priced + priced).priced
+    assert not (unpriced + unpriced).priced
+    # A column of zeros is spend.
+    assert CustomerState.from_arrays(["a"], day=[1], spend=0.0).priced
+    assert not CustomerState.from_frame(ORDERS, customer="who", time="when").priced
+    assert CustomerState.from_frame(ORDERS, customer="who", time="when", spend="paid").priced
+    # A part without rows has nothing to differ in.
+    empty = CustomerState.from_arrays([], day=[], timezone="Asia/Tokyo")
+    for state in (priced, unpriced):
+        assert empty + state == state + empty == state
+
+
+def test_two_columns_of_different_rows_are_refused() -> None:
+    with pytest.raises(InputError, match="two Series have different indexes"):
+        CustomerState.from_arrays(
+            ["a", "b"], day=pd.Series([1.0, 2.0], index=[3, 4]), spend=pd.Series([1.0, 2.0], index=[5, 6])
+        )
+
+
 def test_only_states_add_to_a_state() -> None:
     with pytest.raises(TypeError):
         state_of([("a", 1, 1)]) + 1  # type: ignore[operator]

@@ -15,6 +15,7 @@ from tests.segmentation.individual import HISTORIES, summary
 from ecomops.core import DiscountRate, Duration, InputError
 from ecomops.segmentation import (
     BgNbd,
+    CustomerState,
     GammaGamma,
     MbgNbd,
     PurchaseCounts,
@@ -173,6 +174,40 @@ def test_too_many_steps_are_refused() -> None:
     assert str(caught.value) == (
         "customer_lifetime_value: step must be at least a 10,000th of the horizon, got 1.0 day; use a longer step"
     )
+
+
+def test_days_that_do_not_pay_bring_nothing() -> None:
+    """Of 30 repeat days of all customers 12 paid: four purchases in ten of each customer are worth the expected spend."""
+    rows = summary(HISTORIES, mean_spend=ROWS.mean_spend, paying_frequency=[0.0, 1.0, 1.0, 4.0, 6.0])
+    found = value_of(rows=rows, discount=FREE)
+    assert found.paying_share == 0.4
+    np.testing.assert_allclose(found.spend, expected_spend(SPEND, rows), rtol=1e-12)
+    np.testing.assert_allclose(found.value, 0.4 * found.purchases * found.spend, rtol=1e-8)
+
+
+def test_the_paying_share_of_the_whole_can_be_given_for_a_part() -> None:
+    half = value_of(paying_share=0.5)
+    assert half.paying_share == 0.5
+    np.testing.assert_allclose(half.value, value_of().value / 2, rtol=1e-12)
+    assert value_of(paying_share=0).value.tolist() == [0.0] * 5
+
+
+def test_where_no_spend_is_known_every_purchase_pays() -> None:
+    unpriced = summary(HISTORIES)
+    assert value_of(rows=unpriced).paying_share == 1.0
+    np.testing.assert_allclose(value_of(rows=unpriced).spend, SPEND.mean, rtol=1e-12)
+
+
+def test_simulated_days_without_money_do_not_raise_the_value() -> None:
+    """What a shop earns per repeat day does not depend on whether its free days are counted as purchases."""
+    rng = np.random.default_rng(5)
+    who, day = np.repeat(np.arange(800), 6), np.tile(np.arange(6) * 7, 800)
+    paid = np.where(rng.random(4800) < 0.3, 0.0, rng.gamma(3.0, 10.0, 4800))
+    rows = customer_summary(CustomerState.from_arrays(who, day=day, spend=paid), end=42)
+    spend = fit_gamma_gamma(SpendCounts.from_summary(rows)).model
+    found = customer_lifetime_value(MODELS[0], spend, rows, horizon=Duration(value=1, unit="year"), discount=FREE)
+    a_day = paid.reshape(800, 6)[:, 1:].mean()
+    assert found.value.sum() == pytest.approx(found.purchases.sum() * a_day, rel=0.02)
 
 
 def test_spend_without_a_mean_gives_no_value_and_says_so() -> None:

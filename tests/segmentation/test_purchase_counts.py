@@ -124,6 +124,17 @@ def test_spenders_are_counted_by_frequency_and_mean(rows: Any) -> None:
     assert shown == [(*key, expected[key]) for key in sorted(expected)]
 
 
+def test_only_days_that_pay_are_counted_with_their_mean() -> None:
+    """One came back on three days, of which one paid 30 and two nothing; one twice for 20; one once, for nothing."""
+    state = CustomerState.from_arrays(
+        [*"aaaa", *"bbb", *"cc"], day=[0, 1, 2, 3, 0, 1, 2, 0, 1], spend=[9, 0, 30, -4, 9, 20, 20, 9, 0]
+    )
+    found = SpendCounts.from_summary(customer_summary(state))
+    assert found.frequency.tolist() == [1, 2]
+    assert found.mean_spend.tolist() == [30, 20]
+    assert found == SpendCounts.from_summary(customer_summary(state, nonpositive="drop"))
+
+
 @pytest.mark.parametrize(
     ("columns", "text"),
     [

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecomops.core import InputError
+from ecomops.core import InputError, arguments
 from ecomops.segmentation import CustomerState, RetentionTable, retention_table
 
 METHODS = ("classic", "rolling", "cumulative")
@@ -143,6 +143,19 @@ def test_a_cohort_without_customers_has_no_rate() -> None:
     found = retention_table(state_of([(0, 0), (0, 1), (1, 20)]), ages=(1,), cohort_days=5, end=30)
     assert found.customers.tolist() == [1, 0, 0, 0, 1]
     assert np.isnan(found.rate[:, 0]).tolist() == [False, True, True, True, False]
+    assert found.reason == "NaN: no customer of the cohort is old enough yet"
+    whole = retention_table(state_of([(0, 0), (0, 1), (1, 20)]), ages=(1,), end=30)
+    assert np.all(np.isfinite(whole.rate))
+    assert whole.reason == ""
+
+
+@pytest.mark.parametrize("end", ["1970-01-31", datetime.date(1970, 1, 31), pd.Timestamp("1970-01-31"), 30])
+def test_the_end_is_a_date_or_a_number_of_days(end: Any) -> None:
+    state = state_of([(0, 0), (0, 1), (1, 20), (1, 31)])
+    assert retention_table(state, ages=(1, 29), end=end) == retention_table(state, ages=(1, 29), end=30.0)
+    asked = arguments(retention_table)(state=state, ages=(1, 29), end=end)
+    again = type(asked).model_validate_json(asked.model_dump_json())
+    assert again.call() == asked.call() == retention_table(state, ages=(1, 29), end=30)
 
 
 @pytest.mark.parametrize(
@@ -151,6 +164,7 @@ def test_a_cohort_without_customers_has_no_rate() -> None:
         ([], {}, "state has no orders"),
         ([(0, 4)], {"ages": ()}, "ages must name at least one age, got none"),
         ([(0, 4)], {"end": 3}, "state has no orders up to end, got end 3"),
+        ([(0, 4)], {"end": "31.01.1970"}, "end must be a date such as '2026-03-31', got '31.01.1970'"),
         ([(0, 4)], {"ages": (0,)}, "ages[0] must be >= 1, got 0"),
         ([(0, 4)], {"cohort_days": 0}, "cohort_days must be >= 1, got 0"),
         (

@@ -181,12 +181,13 @@ def test_the_code_keeps_scores_apart() -> None:
     assert twelve.code.tolist() == (10_000 * twelve.recency + 100 * twelve.frequency + twelve.monetary).tolist()
 
 
-def scores_of(codes: list[int], bins: int = 5) -> RfmScores:
+def scores_of(codes: list[int], bins: int = 5, purchase_days: int = 2) -> RfmScores:
     size = len(codes)
     digits = np.array([[code // 100, code // 10 % 10, code % 10] for code in codes], dtype=float).reshape(-1, 3)
     return RfmScores(
         customer=[f"c{i:04d}" for i in range(size)], recency=digits[:, 0], frequency=digits[:, 1], monetary=digits[:, 2],
         days_since_last_purchase=np.zeros(size), orders=np.arange(size) + 1.0, spend=np.arange(size) * 10.0 - 20.0,
+        purchase_days=np.full(size, float(purchase_days)),
         recency_edges=[1], frequency_edges=[1], monetary_edges=[1], bins=bins,
     )  # fmt: skip
 
@@ -194,8 +195,11 @@ def scores_of(codes: list[int], bins: int = 5) -> RfmScores:
 ALL = [100 * r + 10 * f + m for r in range(1, 6) for f in range(1, 6) for m in range(1, 6)]
 
 
-def first_that_fits(code: int, rules: Any) -> str:
+def first_that_fits(code: int, rules: Any, purchase_days: int) -> str:
     for rule in rules:
+        fewest, most = rule.purchase_days
+        if purchase_days < fewest or (most is not None and purchase_days > most):
+            continue
         low_high = zip(
             (code // 100, code // 10 % 10, code % 10), (rule.recency, rule.frequency, rule.monetary), strict=True
         )
@@ -209,10 +213,13 @@ def test_the_first_rule_that_fits_names_the_segment() -> None:
         SegmentRule(name="b", recency=(2, 4)),
         SegmentRule(name="a", recency=(3, 5), frequency=(2, 2)),
         SegmentRule(name="c", monetary=(5, 5)),
+        SegmentRule(name="d", purchase_days=(1, 2)),
+        SegmentRule(name="e", purchase_days=(3, 4)),
     )
-    for rules in (DEFAULT_RULES, crossed, crossed[::-1]):
-        found = rfm_segments(scores_of(ALL), rules=rules)
-        expected = [first_that_fits(code, rules) for code in ALL]
+    kinds = [(rules, days) for rules in (DEFAULT_RULES, crossed, crossed[::-1]) for days in range(1, 6)]
+    for rules, days in kinds:
+        found = rfm_segments(scores_of(ALL, purchase_days=days), rules=rules)
+        expected = [first_that_fits(code, rules, days) for code in ALL]
         assert found.segment.tolist() == expected
         assert found.names.tolist() == [*(rule.name for rule in rules), "other"]
         for place, name in enumerate(found.names):
@@ -223,10 +230,43 @@ def test_the_first_rule_that_fits_names_the_segment() -> None:
 
 
 def test_the_default_rules_leave_few_without_a_name() -> None:
-    found = rfm_segments(scores_of(ALL))
-    assert set(found.segment[found.segment != "other"]) == {rule.name for rule in DEFAULT_RULES}
-    assert found.customers.sum() == 125
-    assert found.customers[-1] == 0
+    once, twice = (rfm_segments(scores_of(ALL, purchase_days=days)) for days in (1, 2))
+    assert set(twice.segment) == {rule.name for rule in DEFAULT_RULES} - {"new"}
+    assert set(once.segment) == {"new", "promising", "hibernating", "lost"}
+    for found in (once, twice):
+        assert found.customers.sum() == 125
+        assert found.customers[-1] == 0
+
+
+def test_who_bought_once_is_neither_loyal_nor_missed_however_the_others_buy() -> None:
+    """Nobody came back: the frequency score of all is the middle one, and says nothing."""
+    state = CustomerState.from_arrays([f"c{i}" for i in range(10)], day=list(range(10)), spend=range(10, 20))
+    segments = rfm_segments(rfm_scores(customer_summary(state, end=30)))
+    assert dict(zip(segments.names, segments.customers, strict=True)) == {
+        "champions": 0, "loyal": 0, "new": 4, "promising": 2, "cannot lose": 0, "at risk": 0, "hibernating": 2, "lost": 2,
+        "other": 0,
+    }  # fmt: skip
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 15), st.integers(0, 30), st.integers(1, 99)), min_size=1, max_size=60),
+)
+def test_a_segment_of_those_who_came_back_has_nobody_else(orders: Any) -> None:
+    who, day, spend = zip(*orders, strict=True)
+    summary = customer_summary(CustomerState.from_arrays(who, day=day, spend=spend), end=40)
+    found = rfm_segments(rfm_scores(summary)).segment
+    came_back = np.isin(found, ["champions", "loyal", "cannot lose", "at risk"])
+    assert np.all(summary.frequency[came_back] >= 1)
+    assert np.all(summary.frequency[found == "new"] == 0)
+    assert "other" not in found
+
+
+def test_two_orders_on_one_day_are_no_return() -> None:
+    state = CustomerState.from_arrays(["a", "a", "a", "b"], day=[9, 9, 9, 1], spend=[5, 5, 5, 1])
+    scores = rfm_scores(customer_summary(state))
+    assert scores.purchase_days.tolist() == [1, 1]
+    assert scores.orders.tolist() == [3, 1]
+    assert rfm_segments(scores).segment[0] == "new"
 
 
 def test_the_rest_may_be_one_of_the_rules() -> None:

@@ -203,6 +203,16 @@ def test_alike_customers_lie_on_a_ridge() -> None:
     assert found.model.mean == pytest.approx(30, rel=0.05)
 
 
+def test_days_that_do_not_pay_say_nothing_of_what_a_purchase_costs() -> None:
+    """One paying day of 60 among five tells as much of a customer as one of one; none at all, as no day."""
+    model = GammaGamma(p=6.25, q=3.74, v=15.44)
+    given_rows = [(5, 4.0, 9.0), (1, 1.0, 9.0), (3, 3.0, 9.0), (0, 0.0, 9.0)]
+    rows = summary(given_rows, mean_spend=[60.0, 60.0, 0.0, 0.0], paying_frequency=[1.0, 1.0, 0.0, 0.0])
+    one, same, never, new = expected_spend(model, rows)
+    assert one == same == pytest.approx(6.25 * (15.44 + 60) / (6.25 + 3.74 - 1), rel=1e-12)
+    assert never == new == pytest.approx(model.mean, rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("x", "mean", "customers"),
     [

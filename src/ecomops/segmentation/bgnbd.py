@@ -202,6 +202,19 @@ def log_likelihood(model: PurchaseModel, counts: PurchaseCounts) -> Num:
     InputError
         When the units differ.
 
+    Notes
+    -----
+    A customer with x repeat purchases, the last at t_x, over an age of T adds ln(A (B + C)) with
+    A = Gamma(r + x) Gamma(a + b) Gamma(b_x + 1) alpha^r / (Gamma(r) Gamma(b) Gamma(a + b_x + 1)),
+    B = (alpha + T)^-(r + x), C = a / b_x (alpha + t_x)^-(r + x), and b_x = b + x - 1 for BG/NBD (C = 0 where x = 0),
+    b_x = b + x for MBG/NBD. That is the likelihood of the times of purchase, without the factor that is free of parameters.
+
+    References
+    ----------
+    .. [1] Fader, Hardie & Lee (2005), "Counting Your Customers" the Easy Way, Marketing Science 24(2), eq. (6).
+    .. [2] Batislam, Denizel & Filiztekin (2007), Empirical validation and comparison of models for customer base
+       analysis, International Journal of Research in Marketing 24(3).
+
     Examples
     --------
     >>> from ecomops.segmentation import BgNbd, PurchaseCounts, log_likelihood

@@ -12,27 +12,44 @@ from ecomops.core import (
     Array,
     Column,
     CountColumn,
+    Flag,
     Floats,
     Frame,
     InputError,
     Labels,
     Model,
-    Num,
     Text,
     check,
     frames,
     validated,
 )
+from ecomops.core.markers import Plain, listed
+
+EPOCH = np.datetime64("1970-01-01", "D")
+
+
+def _money(value: Any) -> Any:
+    return None if value is None else Floats().check(value)
+
 
 Days = Annotated[Array | Any, Floats(column=True, whole=True)]
-EPOCH = np.datetime64("1970-01-01", "D")
+MoneyOrNone = Annotated[
+    Any,
+    Plain(
+        _money,
+        {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}, {"type": "null"}]},
+        listed,
+        batched=True,
+    ),
+]
 
 
 class CustomerState(Model):
     """What each customer did on each day: the keyed state that every customer statistic comes from.
 
     ``a + b`` joins any split of the rows: one entry a customer and day, so a day whose rows lie in two parts still counts
-    as one day. Customers and days are sorted.
+    as one day. Customers and days are sorted. Parts that were cut into days in different time zones, or of which one has
+    spend and the other none, are refused; a part without entries adds to any.
 
     Examples
     --------
@@ -49,6 +66,8 @@ class CustomerState(Model):
     [20.0, 40.0, 10.0]
     """
 
+    __labelled__ = False
+
     customer: Labels
     """Customer of each entry, shape (m,), sorted."""
     day: Days
@@ -57,6 +76,10 @@ class CustomerState(Model):
     """Rows of the customer on that day, shape (m,)."""
     spend: Column
     """Sum of spend on that day, money, shape (m,); 0 where no spend was given."""
+    timezone: Text | None = None
+    """Time zone that the days were cut in; none for dates and for times without a zone."""
+    priced: Flag = True
+    """Whether spend was given."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -92,6 +115,7 @@ class CustomerState(Model):
             Column of money per order.
         timezone : str, optional
             The shop's zone, such as "Europe/Paris": zoned times are cut into days there. Their own zone by default.
+            Dates and times without a zone are taken to be on the shop's clock already and are not moved.
 
         Returns
         -------
@@ -125,11 +149,20 @@ class CustomerState(Model):
             )
         rows = data.get("rows", np.ones(data["time"].size, dtype=np.int64))
         money = data["spend"].astype(np.float64) if "spend" in data else np.zeros(rows.size)
-        return _grouped(data["customer"], day_numbers(data["time"]), rows.astype(np.float64), money)
+        return _grouped(
+            data["customer"],
+            day_numbers(data["time"]),
+            rows.astype(np.float64),
+            money,
+            timezone=timezone or _own_zone(frame, time),
+            priced=spend is not None,
+        )
 
     @classmethod
     @validated
-    def from_arrays(cls, customer: Labels, *, day: Days, spend: Num = 0.0) -> CustomerState:
+    def from_arrays(
+        cls, customer: Labels, *, day: Days, spend: MoneyOrNone = None, timezone: Text | None = None
+    ) -> CustomerState:
         """Return the state of the customers in arrays of orders.
 
         Parameters
@@ -138,8 +171,10 @@ class CustomerState(Model):
             Customer of each order.
         day : array, shape (n,)
             Whole days since any origin, such as 1970-01-01.
-        spend : float or array, shape (n,)
+        spend : float or array, shape (n,), optional
             Money per order.
+        timezone : str, optional
+            Zone that the days were cut in, which is kept so that states of different zones are not added.
 
         Returns
         -------
@@ -153,32 +188,66 @@ class CustomerState(Model):
         """
         if np.shape(day) != customer.shape:
             raise InputError(f"day must have one value a customer, got shape {np.shape(day)} for {customer.size}")
-        if np.shape(spend) not in ((), (1,), customer.shape):
+        if spend is not None and np.shape(spend) not in ((), (1,), customer.shape):
             raise InputError(f"spend must have one value a customer, got shape {np.shape(spend)} for {customer.size}")
-        money = np.broadcast_to(np.asarray(spend, dtype=np.float64), customer.shape)
-        return _grouped(customer, np.asarray(day).astype(np.int64), np.ones(customer.size), money)
+        money = np.broadcast_to(np.asarray(0.0 if spend is None else spend, dtype=np.float64), customer.shape)
+        return _grouped(
+            customer,
+            np.asarray(day).astype(np.int64),
+            np.ones(customer.size),
+            money,
+            timezone=timezone,
+            priced=spend is not None,
+        )
 
     def __add__(self, other: CustomerState) -> CustomerState:
         """Join two parts of the rows, split in any way."""
         if not isinstance(other, CustomerState):
             return NotImplemented
-        kinds = {self.customer.dtype.kind, other.customer.dtype.kind}
-        if len(kinds) > 1 and self.customer.size and other.customer.size:
-            raise InputError("CustomerState: customer must be text in both parts or whole numbers in both")
+        if self.customer.size and other.customer.size:
+            if self.customer.dtype.kind != other.customer.dtype.kind:
+                raise InputError("CustomerState: customer must be text in both parts or whole numbers in both")
+            if self.timezone != other.timezone:
+                raise InputError(
+                    f"CustomerState: timezone must be the same to add, got {self.timezone!r} and {other.timezone!r};"
+                    " cut both parts into days in the shop's zone"
+                )
+            if self.priced != other.priced:
+                raise InputError("CustomerState: spend must be given in both parts or in neither, got it in one only")
         first, second = (self, other) if self.customer.size else (other, self)
         return _grouped(
             np.concatenate([first.customer, second.customer.astype(first.customer.dtype)]),
             np.concatenate([first.day, second.day]).astype(np.int64),
             np.concatenate([first.orders, second.orders]),
             np.concatenate([first.spend, second.spend]),
+            timezone=first.timezone,
+            priced=first.priced,
         )
 
 
-def _grouped(customer: NDArray[Any], day: NDArray[Any], rows: NDArray[Any], spend: NDArray[Any]) -> CustomerState:
+def _own_zone(frame: Any, time: str) -> str | None:
+    """Return the time zone of a column of times, none for dates and for times without one."""
+    # In pandas, narwhals knows no zone with an underscore or a dash in its name; the column itself does.
+    rows = frames.wrap(frame)
+    zone = getattr(rows.collect_schema()[time], "time_zone", None)
+    if zone is None and frames.is_eager(frame):
+        zone = getattr(getattr(rows.get_column(time).to_native(), "dtype", None), "tz", None)
+    return None if zone is None else str(zone)
+
+
+def _grouped(
+    customer: NDArray[Any],
+    day: NDArray[Any],
+    rows: NDArray[Any],
+    spend: NDArray[Any],
+    *,
+    timezone: str | None,
+    priced: bool,
+) -> CustomerState:
     """Sum rows to one entry a customer and day, sorted."""
     if not customer.size:
         empty = np.zeros(0)
-        return CustomerState(customer=customer, day=empty, orders=empty, spend=empty)
+        return CustomerState(customer=customer, day=empty, orders=empty, spend=empty, timezone=timezone, priced=priced)
     codes, names = frames.factorize(customer)
     first = int(day.min())
     span = int(day.max()) - first + 1
@@ -194,6 +263,8 @@ def _grouped(customer: NDArray[Any], day: NDArray[Any], rows: NDArray[Any], spen
         day=when + first,
         orders=np.add.reduceat(rows[order], starts),
         spend=np.add.reduceat(spend[order], starts),
+        timezone=timezone,
+        priced=priced,
     )
 
 

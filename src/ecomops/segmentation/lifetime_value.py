@@ -51,11 +51,13 @@ class LifetimeValue(Model):
     purchases: NonNegative
     """Expected purchases over the horizon, shape (n,)."""
     spend: NumOrNan
-    """Expected spend of a purchase, money, shape (n,); NaN where it has no mean."""
+    """Expected spend of a purchase that pays, money, shape (n,); NaN where it has no mean."""
     alive: Fraction
     """Probability of being a customer still, shape (n,)."""
     horizon: Duration
     """The horizon."""
+    paying_share: FractionReal
+    """Share of the purchases that pay, which the value counts."""
     reason: Text
     """What NaN means here; empty where there is none."""
 
@@ -70,6 +72,7 @@ def customer_lifetime_value(
     discount: DiscountRate,
     step: Duration = Duration(value=1, unit="month"),  # noqa: B008 - frozen
     margin: FractionReal = 1.0,
+    paying_share: FractionReal | None = None,
 ) -> LifetimeValue:
     """Return what each customer is expected to be worth over a horizon, in today's money.
 
@@ -89,6 +92,10 @@ def customer_lifetime_value(
         Purchases are valued at the end of each step; the last step may be shorter.
     margin : float
         Contribution as a fraction of spend; 1 gives value in revenue.
+    paying_share : float, optional
+        Share of purchase days whose spend is above 0, since the spend model speaks of these alone. By default that of
+        the repeat days of all customers in the summary together, 1 where none of them pays (no spend was given); give
+        the share of the whole where the summary is a part of it.
 
     Returns
     -------
@@ -102,8 +109,8 @@ def customer_lifetime_value(
 
     Notes
     -----
-    V = margin E[M] sum over steps i of (E[X(t_i)] - E[X(t_{i-1})]) / (1 + d)^{t_i}. Every length carries its unit:
-    weekly models with a monthly rate need no factor by hand.
+    V = margin s E[M] sum over steps i of (E[X(t_i)] - E[X(t_{i-1})]) / (1 + d)^{t_i}, with s the paying share. Every
+    length carries its unit: weekly models with a monthly rate need no factor by hand.
 
     References
     ----------
@@ -141,12 +148,19 @@ def customer_lifetime_value(
         before = after
     money = expected_spend(spend, summary)
     missing = bool(np.isnan(money).any())
+    share = _paying_share(summary) if paying_share is None else paying_share
     return LifetimeValue(
         customer=summary.customer,
-        value=margin * money * discounted,
+        value=margin * share * money * discounted,
         purchases=expected_purchases(purchases, summary, horizon=horizon),
         spend=money,
         alive=probability_alive(purchases, summary),
         horizon=horizon,
+        paying_share=share,
         reason="NaN: p x + q <= 1 in the spend model, so these customers have no expected spend" if missing else "",
     )
+
+
+def _paying_share(summary: CustomerSummary) -> float:
+    paying = float(np.sum(summary.paying_frequency[summary.mean_spend > 0]))
+    return paying / float(np.sum(summary.frequency)) if paying else 1.0

@@ -38,6 +38,8 @@ class PurchaseCounts(Model):
     [20.0, 8.0]
     """
 
+    __labelled__ = False
+
     frequency: CountColumn
     """Repeat purchases x, shape (m,)."""
     age_at_last_purchase: NonNegativeColumn
@@ -145,8 +147,10 @@ class SpendCounts(Model):
     [3.0, 1.0]
     """
 
+    __labelled__ = False
+
     frequency: Annotated[Array | Any, Floats(column=True, ge=1, whole=True)]
-    """Repeat purchases, >= 1, shape (m,)."""
+    """Repeat purchases that ``mean_spend`` is the mean of, >= 1, shape (m,)."""
     mean_spend: Annotated[Array | Any, Floats(column=True, gt=0)]
     """Mean spend of a repeat purchase, > 0, money, shape (m,)."""
     customers: CountColumn
@@ -171,7 +175,8 @@ class SpendCounts(Model):
         Returns
         -------
         SpendCounts
-            One row a distinct pair; customers without a repeat purchase, or with a mean spend of 0 or less, are left out.
+            One row a distinct pair of paying repeat purchases and their mean; customers without a repeat purchase that
+            pays, or with a mean spend of 0 or less, are left out.
 
         Examples
         --------
@@ -180,10 +185,10 @@ class SpendCounts(Model):
         >>> SpendCounts.from_summary(customer_summary(state)).mean_spend.tolist()
         [9.0]
         """
-        kept = (summary.frequency > 0) & (summary.mean_spend > 0)
+        kept = (summary.paying_frequency > 0) & (summary.mean_spend > 0)
         if not kept.any():
             raise InputError("summary has no customer with a repeat purchase and positive spend")
-        rows = np.column_stack([summary.frequency[kept], summary.mean_spend[kept]])
+        rows = np.column_stack([summary.paying_frequency[kept], summary.mean_spend[kept]])
         rows, customers = np.unique(rows, axis=0, return_counts=True)
         return cls(frequency=rows[:, 0], mean_spend=rows[:, 1], customers=customers)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -19,15 +18,14 @@ from ecomops.core import (
     Real,
     Text,
     TimeUnit,
-    Whole,
     check,
     validated,
 )
 from ecomops.core.units import DAYS
 from ecomops.segmentation.customer_state import CustomerState
+from ecomops.segmentation.days import Day
 
 Nonpositive = Literal["count", "drop", "refuse"]
-EPOCH = datetime.date(1970, 1, 1).toordinal()
 
 
 class CustomerSummary(Model):
@@ -43,6 +41,8 @@ class CustomerSummary(Model):
     [1.0, 0.0]
     """
 
+    __labelled__ = False
+
     customer: Labels
     """Customer ids, shape (n,), sorted."""
     frequency: CountColumn
@@ -52,7 +52,7 @@ class CustomerSummary(Model):
     age: NonNegativeColumn
     """Time from the first purchase to ``end`` T, in ``unit``, shape (n,)."""
     mean_spend: Column
-    """Mean spend of a repeat purchase day (0 without one), money, shape (n,)."""
+    """Mean spend of a repeat purchase day whose spend is above 0 (0 without one), money, shape (n,)."""
     orders: CountColumn
     """Orders in all, shape (n,)."""
     spend: Column
@@ -61,6 +61,16 @@ class CustomerSummary(Model):
     """Unit of the ages."""
     end: Real
     """Last day of observation, days since 1970-01-01."""
+    paying_frequency: CountColumn = None
+    """Repeat purchase days whose spend is above 0, which ``mean_spend`` is the mean of, shape (n,); ``frequency`` where
+    it is not given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _all_pay(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("paying_frequency") is None:
+            return {**data, "paying_frequency": data.get("frequency", ())}
+        return data
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -74,6 +84,8 @@ class CustomerSummary(Model):
         )
         idle = (self.frequency > 0) | (self.age_at_last_purchase == 0)
         check(idle, "age_at_last_purchase must be 0 where frequency is 0", self.age_at_last_purchase)
+        paying = self.paying_frequency
+        check(paying <= self.frequency, "paying_frequency must be <= frequency", paying, self.frequency)
         return self
 
     @property
@@ -89,7 +101,7 @@ def customer_summary(
     customer: Text | None = None,
     time: Text | None = None,
     spend: Text | None = None,
-    end: Text | Whole | None = None,
+    end: Day | None = None,
     unit: TimeUnit = "week",
     nonpositive: Nonpositive = "count",
     timezone: Text | None = None,
@@ -102,16 +114,16 @@ def customer_summary(
         Orders, one a row, or the state made from them.
     customer, time, spend : str, optional
         Columns of the frame (see `CustomerState.from_frame`); not used with a state.
-    end : str or int, optional
-        Last day of observation, as "2026-03-31" or days since 1970-01-01; later purchases are left out. The last day
-        with an order by default.
+    end : str, date or int, optional
+        Last day of observation, as "2026-03-31", a date, a pandas Timestamp at midnight, or days since 1970-01-01; later
+        purchases are left out. The last day with an order by default.
     unit : {"day", "week", "month", "year"}
         Unit of the ages. Purchases are always merged by day: two orders on one day are one purchase.
     nonpositive : {"count", "drop", "refuse"}
-        What a day whose spend sums to 0 or less is, where spend is given: a purchase that does not enter the mean spend
-        ("count"), no purchase ("drop"), or an error ("refuse").
+        What a day whose spend sums to 0 or less is, where spend is given: a purchase that counts in ``frequency`` but
+        not in ``paying_frequency`` and the mean spend ("count"), no purchase ("drop"), or an error ("refuse").
     timezone : str, optional
-        The shop's time zone for zoned times.
+        The shop's time zone for zoned times (see `CustomerState.from_frame`); not used with a state.
 
     Returns
     -------
@@ -147,34 +159,20 @@ def customer_summary(
     ([1.0, 0.0], [2.0, 0.0], [3.0, 2.0])
     """
     if isinstance(orders, CustomerState):
-        state, priced = orders, bool(np.any(orders.spend))
+        state = orders
     else:
         if customer is None or time is None:
             raise InputError("customer and time must name columns of the frame")
-        state, priced = (
-            CustomerState.from_frame(orders, customer=customer, time=time, spend=spend, timezone=timezone),
-            spend is not None,
-        )
-    last = _end_day(end, state)
+        state = CustomerState.from_frame(orders, customer=customer, time=time, spend=spend, timezone=timezone)
+    if end is None and not np.size(state.day):
+        raise InputError("orders has no rows; nothing to summarise")
+    last = int(np.max(state.day)) if end is None else end
     kept = state.day <= last
-    if priced and nonpositive != "count":
+    if state.priced and nonpositive != "count":
         kept = kept & _positive(state, kept, refuse=nonpositive == "refuse")
     if not kept.any():
         raise InputError("orders has no rows up to end; nothing to summarise")
     return _summarised(state, kept, last, unit)
-
-
-def _end_day(end: str | int | None, state: CustomerState) -> int:
-    if end is None:
-        if not np.size(state.day):
-            raise InputError("orders has no rows; nothing to summarise")
-        return int(np.max(state.day))
-    if isinstance(end, int):
-        return end
-    try:
-        return datetime.date.fromisoformat(end).toordinal() - EPOCH
-    except ValueError:
-        raise InputError(f"end must be a date such as '2026-03-31', got {end!r}") from None
 
 
 def _positive(state: CustomerState, kept: Any, *, refuse: bool) -> Any:
@@ -209,4 +207,5 @@ def _summarised(state: CustomerState, kept: Any, last: int, unit: TimeUnit) -> C
         spend=np.add.reduceat(spend, starts),
         unit=unit,
         end=float(last),
+        paying_frequency=times,
     )

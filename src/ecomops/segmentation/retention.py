@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from ecomops.core import Array, Floats, InputError, Labels, Model, PositiveWhole, Text, Vector, Whole, validated
+from ecomops.core import Array, Floats, InputError, Labels, Model, PositiveWhole, Text, Vector, validated
 from ecomops.segmentation.customer_state import CustomerState
+from ecomops.segmentation.days import Day
 
 Kind = Literal["classic", "rolling", "cumulative"]
 MOST_COHORTS = 100_000
@@ -29,7 +30,7 @@ class RetentionTable(Model):
     customers: Annotated[Array | Any, Floats(core=1, ge=0, whole=True)]
     """Customers of each cohort, shape (c,)."""
     age: Vector
-    """Ages, in days (or in cohort lengths where ``step`` is more than a day), shape (a,)."""
+    """Ages, in steps (days where ``step`` is 1), shape (a,)."""
     observed: Annotated[Array | Any, Floats(core=2, ge=0, whole=True)]
     """Customers old enough to be counted at each age, shape (c, a): the denominator."""
     retained: Annotated[Array | Any, Floats(core=2, ge=0, whole=True)]
@@ -41,7 +42,7 @@ class RetentionTable(Model):
     method: Kind
     """Which definition."""
     reason: Text
-    """What NaN means here."""
+    """What NaN means here; empty where there is none."""
 
 
 @validated
@@ -52,7 +53,7 @@ def retention_table(
     method: Kind = "classic",
     cohort_days: PositiveWhole | None = None,
     step: PositiveWhole = 1,
-    end: Whole | None = None,
+    end: Day | None = None,
 ) -> RetentionTable:
     """Return which share of customers came back at each age, by cohort of first purchase.
 
@@ -68,8 +69,9 @@ def retention_table(
         Length of a cohort in days, counted from the first day of all; one cohort by default.
     step : int
         Days in one step of age: 1 for days, 7 for weeks, 30 for 30-day months. Age N is days N step to (N+1) step - 1.
-    end : int, optional
-        Last day observed, days since 1970-01-01; the last day with an order by default.
+    end : str, date or int, optional
+        Last day observed, as "2026-03-31", a date, a pandas Timestamp at midnight, or days since 1970-01-01; the last day
+        with an order by default.
 
     Returns
     -------
@@ -80,6 +82,16 @@ def retention_table(
     ------
     InputError
         When there are no orders or no ages, or more than 100,000 cohorts.
+
+    Notes
+    -----
+    Rate at age N = customers born on a day b with an order in the window / customers with b + (N + 1) step - 1 <= end.
+    The window is the days b + N step to b + (N + 1) step - 1 ("classic"), b + N step and later ("rolling"), or b + step to
+    b + (N + 1) step - 1 ("cumulative"). The window of "rolling" is open: who has not come back yet still may.
+
+    References
+    ----------
+    .. [1] linkrunner documentation, retention: classic, rolling and cumulative, by an example of five users.
 
     Examples
     --------
@@ -128,7 +140,7 @@ def retention_table(
         rate=_ratio(retained, observed),
         overall=_ratio(retained.sum(axis=0), observed.sum(axis=0)),
         method=method,
-        reason="NaN: no customer of the cohort is old enough yet",
+        reason="" if observed.all() else "NaN: no customer of the cohort is old enough yet",
     )
 
 

@@ -100,6 +100,8 @@ class RfmScores(Model):
     """Orders, shape (n,)."""
     spend: Column
     """Spend, money, shape (n,)."""
+    purchase_days: CountColumn
+    """Days with a purchase, shape (n,): 1 for a first-time buyer, whatever the score."""
     recency_edges: Cuts
     """Most days for each score from the best down to 2, ascending; -Infinity where nobody has such a score."""
     frequency_edges: Cuts
@@ -117,12 +119,15 @@ class RfmScores(Model):
 
 
 class SegmentRule(Model):
-    """A named box of scores; bounds are inclusive.
+    """A named box of scores and purchase days; bounds are inclusive.
+
+    Scores compare customers, so that first-time buyers share a middling score where most customers bought once; purchase
+    days say who came back.
 
     Examples
     --------
     >>> SegmentRule(name="champions", recency=(4, 5), frequency=(4, 5))
-    SegmentRule(name='champions', recency=(4, 5), frequency=(4, 5), monetary=(1, 100))
+    SegmentRule(name='champions', recency=(4, 5), frequency=(4, 5), monetary=(1, 100), purchase_days=(1, None))
     """
 
     name: Text
@@ -133,6 +138,8 @@ class SegmentRule(Model):
     """Lowest and highest frequency score."""
     monetary: tuple[Whole, Whole] = (1, 100)
     """Lowest and highest monetary score."""
+    purchase_days: tuple[Whole, Whole | None] = (1, None)
+    """Fewest and most days with a purchase; no upper bound where the second is none."""
 
 
 class RfmSegments(Model):
@@ -160,13 +167,14 @@ class RfmSegments(Model):
     """Spend of each segment, money, shape (s,)."""
 
 
+REPEAT = (2, None)
 DEFAULT_RULES = (
-    SegmentRule(name="champions", recency=(4, 5), frequency=(4, 5), monetary=(4, 5)),
-    SegmentRule(name="loyal", recency=(3, 5), frequency=(3, 5)),
-    SegmentRule(name="new", recency=(4, 5), frequency=(1, 1)),
-    SegmentRule(name="promising", recency=(3, 5), frequency=(1, 2)),
-    SegmentRule(name="cannot lose", recency=(1, 1), frequency=(4, 5), monetary=(4, 5)),
-    SegmentRule(name="at risk", recency=(1, 2), frequency=(3, 5)),
+    SegmentRule(name="champions", recency=(4, 5), frequency=(4, 5), monetary=(4, 5), purchase_days=REPEAT),
+    SegmentRule(name="loyal", recency=(3, 5), frequency=(3, 5), purchase_days=REPEAT),
+    SegmentRule(name="new", recency=(4, 5), purchase_days=(1, 1)),
+    SegmentRule(name="promising", recency=(3, 5)),
+    SegmentRule(name="cannot lose", recency=(1, 1), frequency=(4, 5), monetary=(4, 5), purchase_days=REPEAT),
+    SegmentRule(name="at risk", recency=(1, 2), frequency=(3, 5), purchase_days=REPEAT),
     SegmentRule(name="hibernating", recency=(2, 2)),
     SegmentRule(name="lost", recency=(1, 1)),
 )
@@ -195,7 +203,13 @@ def rfm_scores(
 
     Notes
     -----
-    "rank": score = 1 + floor(k (below + equal / 2) / n), with the customers below and equal.
+    "rank": score = 1 + floor(k (below + equal / 2) / n), with the customers below and equal. "edges": 1 plus the number
+    of type-7 quantiles at 1 / k, 2 / k, ... reached.
+
+    References
+    ----------
+    .. [1] Hughes (1994), Strategic Database Marketing: recency, frequency and monetary value in fifths.
+    .. [2] Hyndman & Fan (1996), Sample Quantiles in Statistical Packages, The American Statistician 50(4), definition 7.
 
     Examples
     --------
@@ -218,6 +232,7 @@ def rfm_scores(
         days_since_last_purchase=days,
         orders=summary.orders,
         spend=summary.spend,
+        purchase_days=summary.frequency + 1.0,
         recency_edges=np.sort(-edges["recency"]),
         frequency_edges=edges["frequency"],
         monetary_edges=edges["monetary"],
@@ -236,7 +251,9 @@ def rfm_segments(
     scores : RfmScores
         The scores.
     rules : tuple of SegmentRule
-        Boxes of scores in order of precedence. The default is made for scores 1 to 5.
+        Boxes of scores in order of precedence. The default is made for scores 1 to 5; its "champions", "loyal", "cannot
+        lose" and "at risk" came back at least once, "new" are recent first-time buyers, and "promising" the other recent
+        customers: first-time buyers of a while ago, and those who came back but buy less than most.
     other : str
         Segment of those whom no rule fits.
 
@@ -274,6 +291,8 @@ def rfm_segments(
             low, high = getattr(rule, name)
             score = getattr(scores, name)
             inside &= (score >= low) & (score <= high)
+        fewest, most = rule.purchase_days
+        inside &= (scores.purchase_days >= fewest) & (scores.purchase_days <= (np.inf if most is None else most))
         place[inside] = names.index(rule.name)
     labels = np.array(names, dtype=object)
     size = len(names)

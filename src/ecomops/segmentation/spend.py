@@ -116,7 +116,7 @@ def fit_gamma_gamma(counts: SpendCounts) -> GammaGammaFit:
 
 @validated
 def expected_spend(model: GammaGamma, summary: CustomerSummary) -> NumOrNan:
-    """Return what each customer is expected to spend on a purchase day.
+    """Return what each customer is expected to spend on a purchase day that pays.
 
     Parameters
     ----------
@@ -128,7 +128,11 @@ def expected_spend(model: GammaGamma, summary: CustomerSummary) -> NumOrNan:
     Returns
     -------
     array, shape (n,)
-        Money. Customers without a repeat purchase get the population mean, NaN where q <= 1 (it does not exist).
+        Money. Customers without a paying repeat purchase get the population mean, NaN where q <= 1 (it does not exist).
+
+    Notes
+    -----
+    E[M | x, m] = p (v + x m) / (p x + q - 1), with x the paying repeat days and m their mean.
 
     References
     ----------
@@ -141,7 +145,7 @@ def expected_spend(model: GammaGamma, summary: CustomerSummary) -> NumOrNan:
     >>> [round(m, 2) for m in expected_spend(GammaGamma(p=6.25, q=3.74, v=15.44), summary).tolist()]
     [52.45, 35.22]
     """
-    x = np.where(summary.mean_spend > 0, summary.frequency, 0.0)
+    x = np.where(summary.mean_spend > 0, summary.paying_frequency, 0.0)
     return _posterior_mean(model, x, np.maximum(summary.mean_spend, 0.0))
 
 
