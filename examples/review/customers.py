@@ -44,7 +44,7 @@ def analyse(review: Review, progress: Progress) -> None:
     section.tables.append(("Segments", _segment_table(segments)))
     section.lead.append(
         "Scores from 1 to 5 by quintile rank of days since the last purchase, number of orders, and spend; "
-        "segments are boxes of these scores."
+        "segments are boxes of these scores and of purchase days."
     )
     retention = sg.retention_table(state, ages=(1, 2, 3, 6, 12), step=30, method="rolling")
     section.tables.append(("Customers who came back in month N or later", _retention_frame(retention)))

@@ -124,10 +124,12 @@ def fifth(values: pd.Series) -> Any:
     return np.floor(5 * (values.rank(method="average") - 0.5) / len(values)).astype(int) + 1
 
 
-def named(r: int, f: int, m: int) -> str:
-    """Name a customer by scores: the boxes of the library, written out."""
+def named(r: int, f: int, m: int, days: int) -> str:
+    """Name a customer by scores and purchase days: the boxes of the library, written out."""
+    if days == 1:
+        return "new" if r >= 4 else "promising" if r == 3 else "hibernating" if r == 2 else "lost"
     if r >= 4:
-        return "champions" if f >= 4 and m >= 4 else "loyal" if f >= 3 else "new" if f == 1 else "promising"
+        return "champions" if f >= 4 and m >= 4 else "loyal" if f >= 3 else "promising"
     if r == 3:
         return "loyal" if f >= 3 else "promising"
     if r == 1 and f >= 4 and m >= 4:
@@ -138,9 +140,11 @@ def named(r: int, f: int, m: int) -> str:
 def test_segments_of_customers(run: tuple[dict[str, Any], float, Path], kept: pd.DataFrame) -> None:
     known = kept[kept["CustomerID"].notna()]
     by = known.assign(day=known["time"].dt.normalize()).groupby("CustomerID")
-    customers = by.agg(last=("day", "max"), orders=("InvoiceNo", "nunique"), spend=("revenue", "sum"))
+    customers = by.agg(
+        last=("day", "max"), orders=("InvoiceNo", "nunique"), spend=("revenue", "sum"), days=("day", "nunique")
+    )
     figures = [fifth(customers[name]) for name in ("last", "orders", "spend")]
-    segment = [named(*three) for three in zip(*figures, strict=True)]
+    segment = [named(*three) for three in zip(*figures, customers["days"], strict=True)]
     expected = customers.groupby(segment).agg(
         customers=("orders", "size"), orders=("orders", "sum"), spend=("spend", "sum")
     )

@@ -45,6 +45,8 @@ class Funnel(Model):
     [2.0, 1.0]
     """
 
+    __labelled__ = False
+
     step: Labels
     """Names of the steps, shape (k,)."""
     users: Units

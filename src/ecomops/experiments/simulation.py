@@ -32,6 +32,8 @@ class ExperimentRows(Model):
     [0, 1, 2, 3]
     """
 
+    __labelled__ = False
+
     unit: Labels
     """Number of each unit, shape (n,)."""
     arm: Labels
