@@ -1,8 +1,10 @@
 """Did the change work.
 
-Rooms: means (`difference` of means and ratios, an `Estimate` with ``test``, ``interval`` and ``lift``), proportions
-(`compare_proportions`), balance (`sample_ratio_mismatch`), design (`sample_size`, `power`, `minimum_detectable_effect`),
-funnels (`funnel`) and simulation (`simulate_experiment`).
+Rooms: means (`difference` of means and ratios, with covariates: an `Estimate` with ``test``, ``interval`` and ``lift``),
+adjustment, strata, stratification and Mantel-Haenszel (Lin, post-stratification, clusters), proportions and their ratios,
+exact and unconditional tests, rates, ranks, multiplicity and many-to-one (Dunnett), balance (`sample_ratio_mismatch`),
+design (`sample_size`, `power`), stopping rules, group-sequential design, monitoring and stage-wise estimates, always-valid
+tests and time-uniform bounds, Bayes, heterogeneity, metric roles and decisions (`scorecard`), funnels and simulation.
 """
 
 from __future__ import annotations

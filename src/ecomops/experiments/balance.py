@@ -20,6 +20,7 @@ from ecomops.core import (
     Vector,
     validated,
 )
+from ecomops.experiments.multiplicity import holm
 
 LEAST_EXPECTED = 10.0
 """Expected units of an arm below which the normal law of its count is too rough."""
@@ -129,7 +130,7 @@ def sample_ratio_mismatch(
         mismatch=p_value < threshold,
         expected=expected,
         residual=residual,
-        arm_p_value=_holm(arm),
+        arm_p_value=holm(arm[None, :])[0],
         threshold=threshold,
         method=method,
     )
@@ -147,11 +148,3 @@ def _binomial(seen: float, total: float, share: float) -> float:
     unlikely = log_pmf <= log_pmf[int(seen)] + TIE
     beyond = special.betainc(k[-1] + 1.0, total - k[-1], share) if k[-1] < total else 0.0
     return float(min(np.exp(log_pmf[unlikely]).sum() + beyond, 1.0))
-
-
-def _holm(p_values: Array) -> Array:
-    order = np.argsort(p_values, kind="stable")
-    adjusted = np.minimum(np.maximum.accumulate(p_values[order] * np.arange(p_values.size, 0, -1)), 1.0)
-    answer = np.empty_like(adjusted)
-    answer[order] = adjusted
-    return answer
