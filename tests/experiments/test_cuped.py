@@ -233,7 +233,7 @@ def test_a_covariate_that_tells_all_leaves_no_error() -> None:
         )
         assert found.value == pytest.approx(1.0, rel=1e-12)
         assert found.standard_error == 0.0
-        assert found.test().reason == "the standard error is 0: every unit of an arm has the same value"
+        assert found.test().reason == "the standard error is 0: the units show no variation to judge it by"
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------

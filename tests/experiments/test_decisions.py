@@ -24,7 +24,7 @@ from ecomops.experiments import (
     scorecard,
 )
 
-NO_ERROR = "the standard error is 0: every unit of an arm has the same value"
+NO_ERROR = "the standard error is 0: the units show no variation to judge it by"
 
 
 def estimate(value: float, error: float = 1.0, baseline: float = 100.0, freedom: float = math.inf) -> Estimate:

@@ -217,7 +217,7 @@ def test_an_arm_without_error_has_no_test_and_leaves_the_family() -> None:
     estimate = Estimate(value=[2.5, 1.0, 2.0], standard_error=[1.0, 0.0, 1.0], covariance=0.0)
     found = dunnett(estimate)
     assert np.isnan(found.p_adjusted).tolist() == [False, True, False]
-    assert found.reason.tolist() == ["", "the standard error is 0: every unit of an arm has the same value", ""]
+    assert found.reason.tolist() == ["", "the standard error is 0: the units show no variation to judge it by", ""]
     assert found.lower[1] == found.upper[1] == 1.0
     np.testing.assert_allclose(found.p_adjusted[[0, 2]], dunnett(family([2.5, 2.0], share=0.0)).p_adjusted)
     one_sided = dunnett(estimate, alternative="greater")

@@ -95,7 +95,7 @@ def test_the_two_sides_make_one(value: float, error: float, freedom: float) -> N
 def test_without_an_error_there_is_no_test() -> None:
     estimate = Estimate(value=[1.0, 1.0], standard_error=[0.0, 0.5])
     found = estimate.test()
-    reason = "the standard error is 0: every unit of an arm has the same value"
+    reason = "the standard error is 0: the units show no variation to judge it by"
     assert found.reason.tolist() == [reason, ""]
     assert np.isnan([found.statistic[0], found.p_value[0], found.log_p_value[0]]).all()
     assert found.p_value[1] == pytest.approx(0.0455002638963584, rel=1e-12)
@@ -293,3 +293,8 @@ def test_refusals(call: Any, text: str) -> None:
     with pytest.raises(InputError) as caught:
         call()
     assert str(caught.value) == text
+
+
+def test_errors_whose_product_is_beyond_floats_are_no_warning() -> None:
+    found = Estimate(value=1e200, standard_error=[1e200, 1.0], baseline=1e200, baseline_error=1e180)
+    assert found.test().statistic[0] == 1.0

@@ -27,7 +27,7 @@ from ecomops.core import (
 Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 LiftMethod: TypeAlias = Literal["fieller", "delta", "log"]
 Freedom: TypeAlias = Annotated[float | Array | Any, Floats(gt=0, inf=True)]
-NO_ERROR = "the standard error is 0: every unit of an arm has the same value"
+NO_ERROR = "the standard error is 0: the units show no variation to judge it by"
 FRACTIONS = 12  # 8 give 15 digits where the tail is used
 
 
@@ -110,7 +110,8 @@ class Estimate(Model):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        most = np.asarray(self.standard_error) * self.baseline_error
+        with np.errstate(over="ignore"):
+            most = np.asarray(self.standard_error) * self.baseline_error
         check(
             np.abs(self.covariance) <= most * (1.0 + 1e-9) + 1e-300,
             "covariance must be within standard_error * baseline_error",
