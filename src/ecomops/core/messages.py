@@ -30,8 +30,8 @@ def _part(value: Any) -> Any:
     """Return as much of a value as its short form can show, so that a million items are not written out."""
     if isinstance(value, list | tuple | str | bytes | bytearray):
         return value[: MAX_VALUE_LENGTH + 1]
-    if isinstance(value, dict) and len(value) > MAX_VALUE_LENGTH:
-        return {key: value[key] for key in itertools.islice(value, MAX_VALUE_LENGTH)}
+    if isinstance(value, dict):
+        return dict(itertools.islice(value.items(), MAX_VALUE_LENGTH))
     return value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
 
 
