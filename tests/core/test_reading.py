@@ -176,7 +176,7 @@ WRONG_WORDS = [
     ("names", np.array([True]), "must be names (str) or whole numbers, got an array of bool"),
     ("names", np.array([1.5]), "must be names (str) or whole numbers, got an array of float64"),
     ("names", ["a", object()], "must be names (str), got object <object object> at index 1"),
-    ("names", pd.Series(["a", None]), "must be names (str), got float nan at index 1"),
+    ("names", pd.Series(["a", np.nan], dtype=object), "must be names (str), got float nan at index 1"),
     ("names", pd.DataFrame({"a": ["x"]}), "must be one column, got a data frame; select a column"),
     ("names", pl.DataFrame({"a": ["x"]}), "must be one column, got a data frame; select a column"),
     ("names", np.ma.masked_array([1, 2], mask=[0, 1]), "must be a plain array, got a masked array; fill or drop the masked entries"),

@@ -311,12 +311,18 @@ def _floats(table: Any, name: str) -> NDArray[np.float64]:
     return np.asarray(table.get_column(name).to_numpy(), dtype=np.float64)
 
 
+def _numpy_backed(native: Any) -> Any:
+    """Take zoned times that pandas holds in Arrow out of it: before version 3 its wall clock was that of UTC."""
+    own = getattr(getattr(getattr(native, "dtype", None), "pyarrow_dtype", None), "tz", None)
+    return native if own is None else native.astype(f"datetime64[us, {own}]")
+
+
 def _times(series: Any, argument: str, zone: str | None) -> Any:
     """Return a column of dates or times as datetime64[us] of the wall clock."""
     import narwhals.stable.v2 as nw  # noqa: PLC0415
 
     _refuse_missing(series, argument)
-    native = series.to_native()
+    native = _numpy_backed(series.to_native())
     own = getattr(getattr(native, "dtype", None), "tz", None)
     if own is not None:
         # In pandas, narwhals knows no zone with an underscore or a dash in its name, such as America/New_York.

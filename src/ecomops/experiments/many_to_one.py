@@ -181,7 +181,7 @@ def dunnett(
     Notes
     -----
     Given the error z of the control and the pooled standard deviation s the treatments are independent, so the probability
-    that any |T_j| exceeds c is ``E[1 - prod_j (1 - q_j(z, s))]`` with q_j normal tails: two nested trapezoidal sums, which
+    that any of the absolute T_j exceeds c is ``E[1 - prod_j (1 - q_j(z, s))]`` with q_j normal tails: two nested trapezoidal sums, which
     converge geometrically, over positive terms, so that small p-values keep their digits. ``-covariance`` is the variance
     that the differences share. Sizes of the arms may differ. Where degrees of freedom differ (Welch), each comparison uses
     its own (Hasler & Hothorn 2008). An estimate with covariance 0 is taken as independent of the others, and a correlation
@@ -281,7 +281,7 @@ def dunnett_critical_value(
     Returns
     -------
     float or array
-        What |t| (or t) must exceed, in the broadcast shape of the arguments.
+        What the absolute value of t (or t) must exceed, in the broadcast shape of the arguments.
 
     Raises
     ------
