@@ -79,7 +79,7 @@ FUNCTIONS: dict[str, tuple[Call, dict[str, str]]] = {
 }
 NUMBERS, TEXTS = ("paid", "units", "bought"), ("who", "arm", "step", "kind")
 
-# It needs more units than this frame has; tests/experiments/test_adjustment.py shows its refusals.
+# It needs more units than this frame has; tests/experiments/adjusted/test_covariates.py shows its refusals.
 ELSEWHERE = {"experiments.interacted_difference_of_rows"}
 
 each_function = pytest.mark.parametrize("name", list(FUNCTIONS))

@@ -1,24 +1,24 @@
 """Did the change work.
 
 Rooms: means (`difference` of means and ratios, with covariates: an `Estimate` with ``test``, ``interval`` and ``lift``),
-adjustment, strata, stratification and Mantel-Haenszel (Lin, post-stratification, clusters), proportions and their ratios,
-exact and unconditional tests, rates, ranks, multiplicity and many-to-one (Dunnett), balance (`sample_ratio_mismatch`),
-design (`sample_size`, `power`), stopping rules, group-sequential design, monitoring and stage-wise estimates, always-valid
-tests and time-uniform bounds, Bayes, heterogeneity, metric roles and decisions (`scorecard`), funnels and simulation.
+proportions, design (`sample_size`, `power`), balance (`sample_ratio_mismatch`), multiplicity and many-to-one (Dunnett),
+heterogeneity, metric roles and decisions (`scorecard`), simulation. Storeys of rooms: ``adjusted`` (covariates, strata,
+clusters), ``exact`` (small counts, ratios, rates, ranks), ``sequential`` (group-sequential and always-valid), ``bayes``,
+``funnels``.
 """
 
 from __future__ import annotations
 
-from ecomops.experiments.adjustment import clustered_difference, interacted_difference, interacted_difference_of_rows
-from ecomops.experiments.always_valid import (
-    AlwaysValidTest,
-    ConfidenceSequence,
-    always_valid_test,
-    confidence_sequence,
-    lift_confidence_sequence,
+from ecomops.experiments.adjusted.covariates import (
+    clustered_difference,
+    interacted_difference,
+    interacted_difference_of_rows,
 )
+from ecomops.experiments.adjusted.mantel_haenszel import CochranMantelHaenszel, cochran_mantel_haenszel
+from ecomops.experiments.adjusted.strata import MomentsByStratum
+from ecomops.experiments.adjusted.stratification import poststratified_difference
 from ecomops.experiments.balance import SampleRatioMismatch, sample_ratio_mismatch
-from ecomops.experiments.bayesian import (
+from ecomops.experiments.bayes.comparison import (
     BayesComparison,
     BayesEffect,
     CredibleInterval,
@@ -26,7 +26,14 @@ from ecomops.experiments.bayesian import (
     compare_bayes,
     credible_interval,
 )
-from ecomops.experiments.bernoulli_sequences import BernoulliSequence, bernoulli_confidence_sequence
+from ecomops.experiments.bayes.posteriors import (
+    BetaPosterior,
+    GammaPosterior,
+    NormalPosterior,
+    beta_posterior,
+    gamma_posterior,
+    normal_posterior,
+)
 from ecomops.experiments.decisions import Scorecard, scorecard
 from ecomops.experiments.design import (
     Design,
@@ -36,15 +43,12 @@ from ecomops.experiments.design import (
     power,
     sample_size,
 )
-from ecomops.experiments.exact import FisherTest, fisher_test
-from ecomops.experiments.funnels import Funnel, funnel
-from ecomops.experiments.group_sequential import (
-    CrossingProbabilities,
-    GroupSequentialDesign,
-    crossing_probabilities,
-    group_sequential_design,
-    stopping_bounds,
-)
+from ecomops.experiments.exact.fisher import FisherTest, fisher_test
+from ecomops.experiments.exact.ranks import MannWhitneyTest, brunner_munzel, hodges_lehmann, mann_whitney_test
+from ecomops.experiments.exact.rates import RateComparison, compare_rates
+from ecomops.experiments.exact.ratios_of_proportions import ProportionRatio, odds_ratio, risk_ratio
+from ecomops.experiments.exact.unconditional import UnconditionalTest, barnard_test, boschloo_test
+from ecomops.experiments.funnels.ordered import Funnel, funnel
 from ecomops.experiments.heterogeneity import (
     Heterogeneity,
     InteractionTest,
@@ -53,7 +57,6 @@ from ecomops.experiments.heterogeneity import (
     segment_effects,
     shrunken_effects,
 )
-from ecomops.experiments.mantel_haenszel import CochranMantelHaenszel, cochran_mantel_haenszel
 from ecomops.experiments.many_to_one import DunnettComparison, differences_from_control, dunnett, dunnett_critical_value
 from ecomops.experiments.means import Ratio, difference
 from ecomops.experiments.metric_roles import (
@@ -65,24 +68,27 @@ from ecomops.experiments.metric_roles import (
     SuccessMetric,
     decision_levels,
 )
-from ecomops.experiments.mixtures import EffectMixture, PlannedMixture, StitchedBound
 from ecomops.experiments.multiplicity import AdjustedPValues, adjust_p_values
-from ecomops.experiments.posteriors import (
-    BetaPosterior,
-    GammaPosterior,
-    NormalPosterior,
-    beta_posterior,
-    gamma_posterior,
-    normal_posterior,
-)
 from ecomops.experiments.proportions import ProportionComparison, compare_proportions
-from ecomops.experiments.ranks import MannWhitneyTest, brunner_munzel, hodges_lehmann, mann_whitney_test
-from ecomops.experiments.rates import RateComparison, compare_rates
-from ecomops.experiments.ratios_of_proportions import ProportionRatio, odds_ratio, risk_ratio
-from ecomops.experiments.sequential_monitoring import SequentialMonitoring, monitor_looks
-from ecomops.experiments.simulation import ExperimentRows, simulate_experiment
-from ecomops.experiments.stagewise import StagewiseEstimate, conditional_power, stagewise_estimate
-from ecomops.experiments.stopping_rules import (
+from ecomops.experiments.sequential.always_valid import (
+    AlwaysValidTest,
+    ConfidenceSequence,
+    always_valid_test,
+    confidence_sequence,
+    lift_confidence_sequence,
+)
+from ecomops.experiments.sequential.bernoulli_sequences import BernoulliSequence, bernoulli_confidence_sequence
+from ecomops.experiments.sequential.group_sequential import (
+    CrossingProbabilities,
+    GroupSequentialDesign,
+    crossing_probabilities,
+    group_sequential_design,
+    stopping_bounds,
+)
+from ecomops.experiments.sequential.looks import SequentialMonitoring, monitor_looks
+from ecomops.experiments.sequential.mixtures import EffectMixture, PlannedMixture, StitchedBound
+from ecomops.experiments.sequential.stagewise import StagewiseEstimate, conditional_power, stagewise_estimate
+from ecomops.experiments.sequential.stopping_rules import (
     FutilityRule,
     HwangShihDeCani,
     LanDeMets,
@@ -92,10 +98,8 @@ from ecomops.experiments.stopping_rules import (
     StoppingBounds,
     WangTsiatis,
 )
-from ecomops.experiments.strata import MomentsByStratum
-from ecomops.experiments.stratification import poststratified_difference
-from ecomops.experiments.time_uniform import log_mixture_e_value, mixture_boundary, stitched_boundary
-from ecomops.experiments.unconditional import UnconditionalTest, barnard_test, boschloo_test
+from ecomops.experiments.sequential.time_uniform import log_mixture_e_value, mixture_boundary, stitched_boundary
+from ecomops.experiments.simulation import ExperimentRows, simulate_experiment
 from ecomops.stats.estimate import Estimate, Interval, TestResult
 from ecomops.stats.moments import Moments, MomentsByArm
 from ecomops.stats.value_counts import ValueCounts

@@ -18,9 +18,9 @@ from ecomops.core import (
     Unbounded,
     validated,
 )
+from ecomops.experiments.adjusted.strata import MomentsByStratum
+from ecomops.experiments.adjusted.stratification import stratum_pairs
 from ecomops.experiments.means import Arm, Ratio, VarianceMethod, adjusted, named
-from ecomops.experiments.strata import MomentsByStratum
-from ecomops.experiments.stratification import stratum_pairs
 from ecomops.stats.estimate import Estimate
 from ecomops.stats.shrinkage import shrink_normal
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from ecomops.core import InputError, Model, Text, Whole, validated
-from ecomops.experiments.regression import ROUNDING, cells_of, pooled_slopes, satterthwaite, within
+from ecomops.experiments.adjusted.regression import ROUNDING, cells_of, pooled_slopes, satterthwaite, within
 from ecomops.stats.estimate import Estimate
 from ecomops.stats.moments import Moments, MomentsByArm
 

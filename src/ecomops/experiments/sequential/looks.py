@@ -8,8 +8,6 @@ import numpy as np
 from pydantic import model_validator
 from scipy import special
 
-import ecomops.experiments.sequential_boundaries as boundaries
-import ecomops.experiments.sequential_crossings as crossings
 from ecomops.core import (
     Array,
     Flag,
@@ -26,8 +24,9 @@ from ecomops.core import (
     check,
     validated,
 )
-from ecomops.experiments.group_sequential import GroupSequentialDesign
-from ecomops.experiments.stopping_rules import (
+from ecomops.experiments.sequential import boundaries, crossings
+from ecomops.experiments.sequential.group_sequential import GroupSequentialDesign
+from ecomops.experiments.sequential.stopping_rules import (
     Bounds,
     Fractions,
     StoppingBounds,

@@ -18,7 +18,7 @@ from ecomops.core import (
     Vector,
     validated,
 )
-from ecomops.experiments.bernoulli_sequences import refuse_excess
+from ecomops.experiments.sequential.bernoulli_sequences import refuse_excess
 
 CountVector: TypeAlias = Annotated[Array | Any, Floats(core=1, ge=0, whole=True)]
 PositiveVector: TypeAlias = Annotated[Array | Any, Floats(core=1, gt=0)]

@@ -19,7 +19,7 @@ from ecomops.core import (
     UnboundedOrNan,
     validated,
 )
-from ecomops.experiments.inversion import falling_crossing, read_table
+from ecomops.experiments.exact.inversion import falling_crossing, read_table
 from ecomops.stats.estimate import Alternative
 
 FisherMethod = Literal["exact", "mid-p"]

@@ -22,7 +22,7 @@ from ecomops.core import (
     UnboundedOrNan,
     validated,
 )
-from ecomops.experiments.inversion import enclosed_root
+from ecomops.experiments.exact.inversion import enclosed_root
 from ecomops.stats.estimate import Alternative
 from ecomops.stats.roots import smallest_integer
 from ecomops.stats.special import deviance, stirling_error

@@ -22,7 +22,7 @@ from ecomops.core import (
     UnboundedOrNan,
     validated,
 )
-from ecomops.experiments.inversion import falling_crossing, read_table
+from ecomops.experiments.exact.inversion import falling_crossing, read_table
 
 RatioMethod = Literal["score", "miettinen-nurminen", "log"]
 LEAST_REACH = 1e-8

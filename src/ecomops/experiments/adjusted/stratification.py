@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 
 from ecomops.core import InputError, Text, Vector, validated
+from ecomops.experiments.adjusted.regression import cells_of, pooled_slopes, satterthwaite, within
+from ecomops.experiments.adjusted.strata import MomentsByStratum
 from ecomops.experiments.means import Arm, Ratio, check_arms, columns_of, named, pair_of
-from ecomops.experiments.regression import cells_of, pooled_slopes, satterthwaite, within
-from ecomops.experiments.strata import MomentsByStratum
 from ecomops.stats.estimate import Estimate
 from ecomops.stats.moments import Moments
 

@@ -20,7 +20,7 @@ from ecomops.core import (
     UnboundedOrNan,
     validated,
 )
-from ecomops.experiments.regression import within
+from ecomops.experiments.adjusted.regression import within
 from ecomops.stats.estimate import Estimate
 
 Counts = Annotated[Array | Any, Floats(core=1, ge=0, whole=True)]

@@ -8,8 +8,8 @@ import numpy as np
 from pydantic import Field, model_validator
 from scipy import special
 
-import ecomops.experiments.sequential_crossings as crossings
 from ecomops.core import Array, Flag, Floats, Model, check
+from ecomops.experiments.sequential import crossings
 
 Sides: TypeAlias = Literal["two-sided", "one-sided"]
 Fractions: TypeAlias = Annotated[Array | Any, Floats(core=1, gt=0)]

@@ -7,8 +7,6 @@ from typing import Annotated, Any, TypeAlias
 import numpy as np
 from scipy import special
 
-import ecomops.experiments.sequential_boundaries as boundaries
-import ecomops.experiments.sequential_crossings as crossings
 from ecomops.core import (
     Array,
     Floats,
@@ -22,7 +20,8 @@ from ecomops.core import (
     Text,
     validated,
 )
-from ecomops.experiments.stopping_rules import (
+from ecomops.experiments.sequential import boundaries, crossings
+from ecomops.experiments.sequential.stopping_rules import (
     MAX_LOOKS,
     Boundary,
     Drift,

@@ -15,7 +15,7 @@ from numpy.polynomial import legendre
 from numpy.typing import NDArray
 from scipy import special
 
-from ecomops.experiments.posteriors import BetaPosterior, GammaPosterior, NormalPosterior
+from ecomops.experiments.bayes.posteriors import BetaPosterior, GammaPosterior, NormalPosterior
 
 Flat = NDArray[np.float64]
 Law = BetaPosterior | GammaPosterior | NormalPosterior

@@ -8,8 +8,8 @@ import numpy as np
 from scipy import special
 
 from ecomops.core import Array, Count, Fraction, InputError, Model, NumOrNan, Text, Texts, validated
-from ecomops.experiments.exact import NO_MARGIN, TIE
-from ecomops.experiments.inversion import read_table
+from ecomops.experiments.exact.fisher import NO_MARGIN, TIE
+from ecomops.experiments.exact.inversion import read_table
 from ecomops.stats.estimate import Alternative
 
 Ordering = Literal["barnard", "boschloo"]

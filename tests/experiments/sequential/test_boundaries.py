@@ -21,8 +21,8 @@ from ecomops.experiments import (
     crossing_probabilities,
     group_sequential_design,
 )
-from ecomops.experiments import sequential_boundaries as kernel
-from ecomops.experiments import sequential_crossings as crossings
+from ecomops.experiments.sequential import boundaries as kernel
+from ecomops.experiments.sequential import crossings
 
 SPENDING = [LanDeMets(), LanDeMets(like="pocock"), HwangShihDeCani(gamma=-4), PowerSpending(exponent=2)]
 BOUNDARIES = [ObrienFleming(), Pocock(), WangTsiatis(exponent=0.25), *SPENDING]

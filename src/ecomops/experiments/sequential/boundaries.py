@@ -12,7 +12,7 @@ import numpy as np
 from scipy import special
 
 from ecomops.core import Array, ConvergenceError
-from ecomops.experiments.sequential_crossings import (
+from ecomops.experiments.sequential.crossings import (
     MOST,
     ROOT,
     START,

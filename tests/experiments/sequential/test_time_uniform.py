@@ -19,8 +19,8 @@ from ecomops.experiments import (
     mixture_boundary,
     stitched_boundary,
 )
-from ecomops.experiments.bernoulli_sequences import bernoulli_log_mixture
-from ecomops.experiments.time_uniform import best_growth
+from ecomops.experiments.sequential.bernoulli_sequences import bernoulli_log_mixture
+from ecomops.experiments.sequential.time_uniform import best_growth
 
 levels = st.floats(1e-12, 0.999)
 

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from ecomops.core import InputError, Model, Positive
-from ecomops.experiments.time_uniform import AboveOne, Tuning, best_growth, scaled_bound, stitched_level
+from ecomops.experiments.sequential.time_uniform import AboveOne, Tuning, best_growth, scaled_bound, stitched_level
 from ecomops.stats.estimate import Estimate
 
 

@@ -15,7 +15,7 @@ from scipy import stats  # noqa: TID251 - the oracle
 
 from ecomops.core import ConvergenceError, InputError
 from ecomops.experiments import ProportionRatio, compare_proportions, fisher_test, odds_ratio, risk_ratio
-from ecomops.experiments.inversion import enclosed_root, falling_crossing
+from ecomops.experiments.exact.inversion import enclosed_root, falling_crossing
 
 KINDS = {"risk": risk_ratio, "odds": odds_ratio}
 METHODS = ("score", "miettinen-nurminen", "log")

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from ecomops.core import Array, Frame, InputError, Text, frames, replace, validated
+from ecomops.experiments.adjusted.regression import Cells, Slopes, cells_of, satterthwaite, slopes_of, within
 from ecomops.experiments.means import ROLES, Arm, Ratio, adjusted, check_arms, columns_of, named, pair_of
-from ecomops.experiments.regression import Cells, Slopes, cells_of, satterthwaite, slopes_of, within
 from ecomops.stats.comoments import centred
 from ecomops.stats.estimate import Estimate
 from ecomops.stats.moments import Moments, MomentsByArm

@@ -25,9 +25,9 @@ from ecomops.core import (
     Whole,
     validated,
 )
-from ecomops.experiments.posterior_contrasts import contrast_quantiles
-from ecomops.experiments.posterior_quadrature import best_and_loss, moments_of, parameters
-from ecomops.experiments.posteriors import BetaPosterior, GammaPosterior, Posterior, Spread, shrunk
+from ecomops.experiments.bayes.contrasts import contrast_quantiles
+from ecomops.experiments.bayes.posteriors import BetaPosterior, GammaPosterior, Posterior, Spread, shrunk
+from ecomops.experiments.bayes.quadrature import best_and_loss, moments_of, parameters
 from ecomops.stats.estimate import LIFTS, NO_ERROR, Estimate
 from ecomops.stats.special import normal_loss
 

@@ -21,8 +21,8 @@ from ecomops.core import (
     UnboundedOrNan,
     validated,
 )
-from ecomops.experiments.mixtures import Bound, Mixture, UnitBound, critical_of, growth_of, named
-from ecomops.experiments.time_uniform import log_mixture
+from ecomops.experiments.sequential.mixtures import Bound, Mixture, UnitBound, critical_of, growth_of, named
+from ecomops.experiments.sequential.time_uniform import log_mixture
 from ecomops.stats.estimate import LIFTS, NO_ERROR, Alternative, Estimate, LiftMethod
 
 NonPositive: TypeAlias = Annotated[Any, Floats(le=0)]

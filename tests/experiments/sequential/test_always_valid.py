@@ -25,7 +25,7 @@ from ecomops.experiments import (
     mixture_boundary,
     stitched_boundary,
 )
-from ecomops.experiments.mixtures import critical_of
+from ecomops.experiments.sequential.mixtures import critical_of
 from ecomops.stats.estimate import NO_ERROR
 
 ALTERNATIVES: Any = st.sampled_from(["two-sided", "greater", "less"])

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from ecomops.experiments.posterior_quadrature import (
+from ecomops.experiments.bayes.posteriors import BetaPosterior, GammaPosterior
+from ecomops.experiments.bayes.quadrature import (
     POINTS,
     WEIGHTS,
     depth_of,
@@ -17,7 +18,6 @@ from ecomops.experiments.posterior_quadrature import (
     quantity,
     reach,
 )
-from ecomops.experiments.posteriors import BetaPosterior, GammaPosterior
 
 Flat = NDArray[np.float64]
 Law = BetaPosterior | GammaPosterior

@@ -22,7 +22,7 @@ from ecomops.core import (
 )
 from ecomops.core.markers import Plain
 from ecomops.core.reading import refuse
-from ecomops.experiments.rank_laws import kth_difference, rank_sum_law
+from ecomops.experiments.exact.rank_laws import kth_difference, rank_sum_law
 from ecomops.stats.estimate import Alternative, Estimate, Interval
 from ecomops.stats.value_counts import ValueCounts
 

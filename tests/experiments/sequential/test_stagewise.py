@@ -21,8 +21,8 @@ from ecomops.experiments import (
     monitor_looks,
     stagewise_estimate,
 )
-from ecomops.experiments import sequential_crossings as crossings
-from ecomops.experiments.stopping_rules import firm_looks
+from ecomops.experiments.sequential import crossings
+from ecomops.experiments.sequential.stopping_rules import firm_looks
 
 QUARTERS = np.array([0.25, 0.5, 0.75, 1.0])
 TWO = group_sequential_design(QUARTERS, boundary=LanDeMets())

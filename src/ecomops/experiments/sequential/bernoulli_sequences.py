@@ -9,7 +9,7 @@ import numpy as np
 from scipy import special
 
 from ecomops.core import Array, Count, Fraction, InputError, Model, Positive, ProbabilityReal, Text, validated
-from ecomops.experiments.time_uniform import Tuning, best_growth
+from ecomops.experiments.sequential.time_uniform import Tuning, best_growth
 from ecomops.stats.special import deviance, stirling_error
 
 NEWTON_STEPS = 50

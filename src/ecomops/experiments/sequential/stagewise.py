@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-import ecomops.experiments.sequential_crossings as crossings
 from ecomops.core import (
     Fraction,
     InputError,
@@ -18,8 +17,9 @@ from ecomops.core import (
     Whole,
     validated,
 )
-from ecomops.experiments.sequential_monitoring import SequentialMonitoring
-from ecomops.experiments.stopping_rules import Drift, firm_looks
+from ecomops.experiments.sequential import crossings
+from ecomops.experiments.sequential.looks import SequentialMonitoring
+from ecomops.experiments.sequential.stopping_rules import Drift, firm_looks
 
 NOT_STOPPED = "the experiment has not stopped: there is no final estimate yet"
 

@@ -1,0 +1,1 @@
+"""Differences made sharper or honest by covariates, strata and clusters."""

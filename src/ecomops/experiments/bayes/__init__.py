@@ -1,0 +1,1 @@
+"""Posteriors of arms, which is best, and what a wrong choice costs."""

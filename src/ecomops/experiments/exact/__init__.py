@@ -1,0 +1,1 @@
+"""Small counts, ratios and ranks, by their exact laws."""

@@ -1,0 +1,1 @@
+"""How far users came, and where the arms part."""

@@ -1,0 +1,1 @@
+"""Looks at a running test: group-sequential designs and always-valid bounds."""
