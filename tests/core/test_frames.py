@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.engines.making import ENGINES, frame_of, on_sure_engines
 
 from ecomops.core import InputError, frames
+from ecomops.core.frames import rows as engines_rows
 
 
 def column(engine: str, values: Any, **options: Any) -> np.ndarray[Any, Any]:
@@ -201,21 +202,22 @@ def test_only_frames_in_memory_are_read_whole() -> None:
 def test_an_engine_collects_one_row_a_group(monkeypatch: pytest.MonkeyPatch) -> None:
     """A table of any size is reduced where it lies: what comes back is as long as the answer."""
     sizes: list[int] = []
-    original = frames.collect
+    original = engines_rows.collect
 
     def noting(rows: Any) -> Any:
         table = original(rows)
         sizes.append(len(table))
         return table
 
-    monkeypatch.setattr(frames, "collect", noting)
+    monkeypatch.setattr(engines_rows, "collect", noting)
     from ecomops.stats.moments import Moments
 
     rows = {"unit": list(range(50)) * 20, "arm": ["a", "b"] * 500, "x": np.arange(1000.0)}
     for engine in ("polars", "polars lazy", "duckdb"):
         sizes.clear()
         Moments.from_frame(frame_of(engine, rows), by="arm", columns=("x",))
-        assert sizes == [1, 2]
+        # Numbers that lie in memory already are read, not copied.
+        assert sizes == ([1000] if engine == "polars" else [1, 2])
         sizes.clear()
         Moments.from_frame(frame_of(engine, rows), by="arm", columns=("x",), unit="unit")
         assert sizes == [1, 50]

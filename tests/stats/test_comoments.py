@@ -15,7 +15,7 @@ from tests.engines.making import frame_of, on_sure_engines
 
 from ecomops.core import InputError
 from ecomops.experiments import Moments
-from ecomops.stats.comoments import by_arm, centred, from_raw
+from ecomops.stats.comoments import by_arm, centred, from_raw, grouped
 
 
 @given(st.lists(st.integers(-9, 9), min_size=1, max_size=12), st.sampled_from([0, 10**6, 10**9]), st.integers(1, 64))
@@ -110,4 +110,39 @@ def test_arms_of_a_frame_are_those_of_its_parts(rows: list[tuple[str, int]]) -> 
     found = Moments.from_frame(frame, by="arm", columns=("x",))
     assert found.arms.tolist() == sorted(set(frame["arm"]))
     for arm in found.arms.tolist():
-        assert found[arm] == Moments.from_arrays(frame["x"][frame["arm"] == arm].to_numpy(), columns=("x",))
+        alone = Moments.from_arrays(frame["x"][frame["arm"] == arm].to_numpy(), columns=("x",))
+        assert found[arm].n == alone.n
+        assert found[arm].mean("x") == pytest.approx(alone.mean("x"), rel=1e-12, abs=1e-12)
+        assert found[arm].comoments == pytest.approx(alone.comoments, rel=1e-12, abs=1e-300)
+
+
+def test_arms_far_from_each_other_keep_their_digits() -> None:
+    rng = np.random.default_rng(3)
+    near, far = rng.normal(0, 1, 50_000), 1e12 + rng.integers(0, 9, 50_000)
+    values, codes = np.concatenate([near, far]), np.repeat([0, 1], 50_000)
+    for order in (np.arange(100_000), rng.permutation(100_000)):
+        found = grouped([values[order], values[order] * 2.0], codes[order], 2)
+        for (n, means, comoments), part in zip(found, (near, far), strict=True):
+            alone = centred(np.column_stack([part, part * 2.0]))
+            assert n == 50_000
+            assert means == pytest.approx(alone[1], rel=1e-14)
+            assert comoments == pytest.approx(alone[2], rel=1e-12)
+
+
+def test_many_groups_are_as_few_are() -> None:
+    rng = np.random.default_rng(4)
+    codes, columns = rng.integers(0, 50, 5_000), [rng.normal(9, 2, 5_000), rng.integers(0, 5, 5_000)]
+    for group, (n, means, comoments) in enumerate(grouped(columns, codes, 50)):
+        alone = centred(np.column_stack(columns)[codes == group])
+        assert n == alone[0]
+        assert means == pytest.approx(alone[1], rel=1e-13)
+        assert comoments == pytest.approx(alone[2], rel=1e-12, abs=1e-10)
+
+
+@pytest.mark.parametrize("level", [0.1, 1e9 + 0.1, -3e-7])
+def test_an_arm_without_variation_has_none(level: float) -> None:
+    rng = np.random.default_rng(5)
+    codes = rng.integers(0, 2, 9_999)
+    values = np.where(codes == 0, level, rng.normal(0, 1e4, 9_999))
+    assert grouped([values], codes, 2)[0][2][0, 0] == 0
+    assert grouped([np.full(9_999, level)], codes, 2)[1][2][0, 0] == 0

@@ -29,6 +29,8 @@ def check(condition: Any, rule: str, *values: Any) -> None:
     PydanticCustomError
         Turned into an `InputError` by the model or function that is being checked.
     """
+    if condition is True or condition is np.True_:
+        return
     holds = np.asarray(condition)
     if holds.all():
         return

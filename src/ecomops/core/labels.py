@@ -39,6 +39,10 @@ def is_shuffled(index: Any) -> bool:
     return not np.array_equal(places, ordered) and np.array_equal(np.sort(places), ordered)
 
 
+PLAIN = frozenset({float, int, str, bool, type(None), tuple, list})
+"""What has no index of its own."""
+
+
 def core_of(metadata: Iterable[Any]) -> int | None:
     """Return how many axes of a marked value belong to one item; None where the value does not broadcast."""
     for marker in metadata:
@@ -75,13 +79,15 @@ def common_labels(given: Iterable[tuple[str, Any]], axes: dict[str, int | None],
     items: list[Any] = []
     names: list[Any] = []
     for key, value in given:
-        if isinstance(value, float | int | str):  # most arguments, at no cost
+        if type(value) in PLAIN or isinstance(value, float):  # most arguments, at no cost
             continue
         if isinstance(value, BaseModel):
             if (index := getattr(value, "_labels", None)) is not None:
                 rows.append(index)
         elif key in axes and (index := index_of(value)) is not None:
             {0: rows, 1: items, None: names}[axes[key]].append(index)
+    if not (rows or items or names):
+        return None
     labels = shared_index(rows, name)
     if items or names:
         for matched in ([labels] if labels is not None else [], items):

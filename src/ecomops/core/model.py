@@ -142,26 +142,33 @@ class Model(BaseModel):
     def model_post_init(self, context: Any, /) -> None:  # noqa: ARG002 - pydantic's signature
         """Let the batches of all fields broadcast, or refuse them."""
         set_labels(self, None)
-        fields = self.__dict__
-        shapes = [(name, shape) for name, core in self.__cores__.items() if (shape := batch_of(fields[name], core))]
-        shapes += [
-            (name, value.batch_shape)
-            for name, value in fields.items()
-            if isinstance(value, Model) and value.batch_shape
-        ]
+        shapes = self._batches()
         if len(shapes) > 1:
             try:
                 broadcast(shapes)
             except ValueError as error:
                 raise refuse(str(error)) from None
+        self.check_fields()
+
+    def check_fields(self) -> None:
+        """Check rules between fields, once, when a model is made; a validator of pydantic's would run at every call too."""
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
         """The shape that the fields broadcast to; ``()`` where all are single numbers."""
-        fields = self.__dict__
-        shapes = [shape for name, core in self.__cores__.items() if (shape := batch_of(fields[name], core))]
-        shapes += [value.batch_shape for value in fields.values() if isinstance(value, Model)]
-        return np.broadcast_shapes(*shapes)
+        shapes = [shape for _, shape in self._batches()]
+        return np.broadcast_shapes(*shapes) if shapes else ()
+
+    def _batches(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Return the names and batch axes of the fields that have some."""
+        found = []
+        for name, value in self.__dict__.items():
+            if isinstance(value, np.ndarray):
+                if (core := self.__cores__.get(name)) is not None and (shape := batch_of(value, core)):
+                    found.append((name, shape))
+            elif isinstance(value, Model) and (shape := value.batch_shape):
+                found.append((name, shape))
+        return found
 
     def to_frame(self) -> pd.DataFrame:
         """Return the fields as a pandas frame, one row an element of the batch.

@@ -76,10 +76,10 @@ class _Binding:
         """Refuse arguments whose batches do not broadcast."""
         found = []
         for name, value in [*zip(() if self.several else self.names, given, strict=False), *named.items()]:
-            if isinstance(value, Model):
-                shape = value.batch_shape
-            else:
+            if isinstance(value, np.ndarray):
                 shape = batch_of(value, self.cores[name]) if name in self.cores else ()
+            else:
+                shape = value.batch_shape if isinstance(value, Model) else ()
             if shape:
                 found.append((name, shape))
         if found and isinstance(owner, Model) and owner.batch_shape:
@@ -130,11 +130,11 @@ def validated(function: Callable[P, R]) -> Callable[P, R]:
         nonlocal made
         binding = made = made or _Binding(function)
         owner, raw = (args[:1], args[1:]) if skip else ((), args)
-        given, named = binding.check(raw, dict(kwargs))
+        given, named = binding.check(raw, kwargs)
         binding.shapes(given, named, owner[0] if owner else None)
-        labels = binding.labels(owner, raw, dict(kwargs))
+        labels = binding.labels(owner, raw, kwargs)
         try:
-            with np.errstate(over="raise", divide="raise", invalid="raise"):
+            with np.errstate(over="raise", divide="raise", invalid="raise", under="ignore"):
                 answer = cast("Callable[..., R]", function)(*owner, *given, **named)
             if binding.result is not None:
                 return cast("R", binding.result.check(answer))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -127,13 +128,13 @@ def difference(
         share = error_t / total if total > 0 else 0.5
         freedom = 1.0 / (share * share / (n_t - 1.0) + (1.0 - share) ** 2 / (n_c - 1.0))
     elif variance == "normal":
-        freedom = np.inf
+        freedom = math.inf
     return Estimate(
         value=mean_t - mean_c,
-        standard_error=np.sqrt(total),
+        standard_error=math.sqrt(total),
         degrees_of_freedom=freedom,
         baseline=mean_c,
-        baseline_error=np.sqrt(error_c),
+        baseline_error=math.sqrt(error_c),
         covariance=-error_c,
         n_treatment=n_t,
         n_control=n_c,

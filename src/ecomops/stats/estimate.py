@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, TypeAlias
+import operator
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
-from pydantic import model_validator
 from scipy import special
 
 from ecomops.core import (
@@ -27,6 +27,8 @@ from ecomops.core import (
 Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 LiftMethod: TypeAlias = Literal["fieller", "delta", "log"]
 Freedom: TypeAlias = Annotated[float | Array | Any, Floats(gt=0, inf=True)]
+LOG_2 = np.log(2.0)
+FAR = 1e-280  # below it a tail is found by its logarithm
 NO_ERROR = "the standard error is 0: the units show no variation to judge it by"
 FRACTIONS = 12  # 8 give 15 digits where the tail is used
 
@@ -108,17 +110,16 @@ class Estimate(Model):
     method: Text = "given"
     """How the estimate was made."""
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def check_fields(self) -> None:
+        """Check the rules between the fields."""
         with np.errstate(over="ignore"):
-            most = np.asarray(self.standard_error) * self.baseline_error
+            most = self.standard_error * self.baseline_error
         check(
-            np.abs(self.covariance) <= most * (1.0 + 1e-9) + 1e-300,
+            abs(self.covariance) <= most * (1.0 + 1e-9) + 1e-300,
             "covariance must be within standard_error * baseline_error",
             self.covariance,
             most,
         )
-        return self
 
     @validated
     def test(self, *, margin: Num = 0.0, alternative: Alternative = "two-sided") -> TestResult:
@@ -141,21 +142,17 @@ class Estimate(Model):
         >>> round(Estimate(value=-1.58, standard_error=0.849091, degrees_of_freedom=17.7765).test().p_value, 4)
         0.0794
         """
-        error = np.asarray(self.standard_error)
-        known = error > 0
-        statistic = (self.value - margin) / np.where(known, error, 1.0)
-        signed = {"two-sided": np.abs(statistic), "greater": statistic, "less": -np.asarray(statistic)}[alternative]
+        known = self.standard_error > 0
+        statistic = (self.value - margin) / _filled(self.standard_error, known)
+        signed = {"two-sided": abs, "greater": operator.pos, "less": operator.neg}[alternative](statistic)
         log_p = log_sf(signed, self.degrees_of_freedom)
         if alternative == "two-sided":
-            log_p = np.minimum(log_p + np.log(2.0), 0.0)
-        with np.errstate(under="ignore"):
-            p_value = np.exp(log_p)
-        reason = np.where(known, "", NO_ERROR)
+            log_p = np.minimum(log_p + LOG_2, 0.0)
         return TestResult(
-            statistic=np.where(known, statistic, np.nan),
-            p_value=np.where(known, p_value, np.nan),
-            log_p_value=np.where(known, log_p, np.nan),
-            reason=_texts(reason),
+            statistic=_where(known, statistic),
+            p_value=_where(known, np.exp(log_p)),
+            log_p_value=_where(known, log_p),
+            reason=_reason(known, ""),
         )
 
     @validated
@@ -184,17 +181,20 @@ class Estimate(Model):
         width = (
             critical(confidence, self.degrees_of_freedom, two_sided=alternative == "two-sided") * self.standard_error
         )
-        lower = self.value - width if alternative != "less" else np.full(np.shape(self.value - width), -np.inf)
-        upper = self.value + width if alternative != "greater" else np.full(np.shape(self.value + width), np.inf)
+        lower, upper = self.value - width, self.value + width
+        # A one-sided interval is open at its other end.
+        if alternative == "less":
+            lower = lower - np.inf
+        elif alternative == "greater":
+            upper = upper + np.inf
         open_end = "" if alternative == "two-sided" else "a one-sided interval is open at its other end"
-        reason = np.where(np.asarray(self.standard_error) > 0, open_end, NO_ERROR)
         return Interval(
-            value=self.value + np.zeros_like(width),
+            value=self.value + 0.0 * width,
             lower=lower,
             upper=upper,
             confidence=confidence,
             method=self.method,
-            reason=_texts(reason),
+            reason=_reason(self.standard_error > 0, open_end),
         )
 
     @validated
@@ -249,12 +249,21 @@ class Estimate(Model):
 def critical(confidence: float, freedom: Any, *, two_sided: bool) -> Any:
     """Return the quantile of the reference distribution for an interval, from its upper tail."""
     tail = (1.0 - confidence) / 2 if two_sided else 1.0 - confidence
+    if isinstance(freedom, float):
+        return -float(special.stdtrit(freedom, tail) if freedom < np.inf else special.ndtri(tail))
     finite = np.isfinite(freedom)
     return -np.where(finite, special.stdtrit(np.where(finite, freedom, 1.0), tail), special.ndtri(tail))
 
 
 def log_sf(statistic: Any, freedom: Any) -> Any:
     """Return the log of the upper tail of Student's t (normal where the degrees of freedom are infinite)."""
+    if isinstance(statistic, float) and isinstance(freedom, float):
+        # One number, the most common case: the branches below, without arrays.
+        if freedom == np.inf:
+            return special.log_ndtr(-statistic)
+        direct = special.stdtr(freedom, -statistic)
+        if direct >= FAR or statistic <= 0:
+            return np.log(direct)
     statistic = np.asarray(statistic, dtype=np.float64)
     finite = np.isfinite(freedom)
     safe = np.where(finite, freedom, 1.0)
@@ -262,7 +271,7 @@ def log_sf(statistic: Any, freedom: Any) -> Any:
         direct = special.stdtr(safe, -statistic)
         log_direct = np.log(np.maximum(direct, 1e-300))
     log_p = np.where(finite, log_direct, special.log_ndtr(-statistic))
-    far = finite & (direct < 1e-280) & (statistic > 0)
+    far = finite & (direct < FAR) & (statistic > 0)
     if not far.any():
         return log_p
     return np.where(far, _log_t_tail(np.where(far, statistic, 1.0), np.where(far, safe, 1.0)), log_p)
@@ -336,6 +345,19 @@ def _log(estimate: Estimate, z: Any) -> tuple[Any, Any, Any]:
         ratio * np.exp(z * error) - 1.0,
         np.full(np.shape(ratio * z), "", dtype=object),
     )
+
+
+def _filled(error: Any, known: Any) -> Any:
+    """Return the errors, with 1 where there is none."""
+    return error if known is True else np.where(known, error, 1.0)
+
+
+def _where(known: Any, value: Any) -> Any:
+    return value if known is True else np.where(known, value, np.nan)
+
+
+def _reason(known: Any, text: str) -> Any:
+    return text if known is True else _texts(np.where(known, text, NO_ERROR))
 
 
 def _texts(reason: Any) -> Any:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import model_validator
 
 from ecomops.core import (
     Array,
@@ -49,8 +48,8 @@ class Moments(Model):
     comoments: Matrix
     """Sums of centred products, shape (k, k)."""
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def check_fields(self) -> None:
+        """Check the rules between the fields."""
         size = len(self.columns)
         shapes = (self.means.shape, self.comoments.shape)
         check(shapes == ((size,), (size, size)), f"means and comoments must fit {size} column(s), got shapes {shapes}")
@@ -58,7 +57,6 @@ class Moments(Model):
         diagonal = np.diagonal(self.comoments)
         check(diagonal >= 0, "comoments must have a diagonal >= 0", diagonal)
         check(_is_symmetric(self.comoments, diagonal), "comoments must be symmetric", self.comoments, self.comoments.T)
-        return self
 
     @classmethod
     @validated
@@ -293,14 +291,13 @@ class MomentsByArm(Model):
     moments: tuple[Moments, ...]
     """The moments of each arm."""
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def check_fields(self) -> None:
+        """Check the rules between the fields."""
         check(
             len(self.arms) == len(self.moments),
             f"arms and moments must be equally many, got {len(self.arms)} and {len(self.moments)}",
         )
         check(len(set(self.arms.tolist())) == len(self.arms), f"arms must not repeat, got {self.arms.tolist()}")
-        return self
 
     def __getitem__(self, arm: str | int) -> Moments:
         """Return the moments of one arm."""

@@ -162,9 +162,9 @@ def interacted_difference_of_rows(
     """
     check_arms((treatment, control), metric, adjust)
     parts = {"metric": metric, **{f"adjust[{place}]": column for place, column in enumerate(adjust)}}
-    data = frames.read(frame, {"by": by, **parts}, numbers=tuple(parts), flags=True)
+    data = frames.read(frame, {"by": by, **parts}, coded=("by",), numbers=tuple(parts), flags=True)
     rows = np.column_stack([data[name] for name in parts])
-    arm, names = frames.factorize(data["by"])
+    arm, names = data["by"]
     if names.dtype.kind == "f" and names.size:
         raise InputError(f"by must be text or whole numbers, got numbers with decimals in column {by!r}")
     names = names.astype(np.int64) if names.dtype.kind in "bif" else names

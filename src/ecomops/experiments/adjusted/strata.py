@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import model_validator
 
 from ecomops.core import Frame, InputError, Labels, Model, PositiveWhole, Text, check, frames, validated
-from ecomops.stats.comoments import centred
+from ecomops.stats.comoments import grouped, per_unit
 from ecomops.stats.moments import Moments, MomentsByArm
 
 
@@ -90,9 +90,10 @@ class MomentsByStratum(Model):
         parts = {f"columns[{place}]": column for place, column in enumerate(columns)}
         keys = {"by": by, "stratum": stratum} | ({} if unit is None else {"unit": unit})
         if unit is None or frames.is_eager(frame):
-            data = frames.read(frame, {**keys, **parts}, numbers=tuple(parts), flags=True)
+            data = frames.read(frame, {**keys, **parts}, coded=tuple(keys), numbers=tuple(parts), flags=True)
         else:
             data = frames.counts(frame, keys, parts, flags=True)
+            data = {**data, **{key: frames.factorize(data[key]) for key in keys}}
         return _from_rows(data, by, stratum, tuple(parts), columns)
 
     @validated
@@ -192,25 +193,24 @@ def _from_rows(
     data: dict[str, Any], by: str, stratum: str, numbers: tuple[str, ...], columns: tuple[str, ...]
 ) -> MomentsByStratum:
     """Reduce rows to cells of stratum and arm."""
-    if not data["by"].size:
+    (arm, arms), (place, strata) = data["by"], data["stratum"]
+    if not arm.size:
         raise InputError("frame has no rows")
-    arm, arms = frames.factorize(data["by"])
-    place, strata = frames.factorize(data["stratum"])
     for argument, column, keys in (("by", by, arms), ("stratum", stratum, strata)):
         if keys.dtype.kind == "f":
             raise InputError(
                 f"{argument} must be text or whole numbers, got numbers with decimals in column {column!r}"
             )
-    code = place * arms.size + arm
-    rows = np.column_stack([data[name] for name in numbers])
+    code, rows = place * arms.size + arm, [data[name] for name in numbers]
     if "unit" in data:
-        code, rows = _per_unit(code, rows, frames.factorize(data["unit"])[0])
-    order = np.argsort(code, kind="stable")
-    found, starts = np.unique(code[order], return_index=True)
-    made = [
-        Moments(columns=columns, n=n, means=m, comoments=c)
-        for n, m, c in map(centred, np.split(rows[order], starts[1:]))
-    ]
+        code, rows, torn = per_unit(code, rows, data["unit"][0])
+        if torn:
+            raise InputError(
+                f"unit must be in one arm and one stratum, got {torn} unit(s) of {code.size} seen in two or more;"
+                " take the stratum from before the treatment"
+            )
+    cells, found = frames.factorize(code)
+    made = [Moments(columns=columns, n=n, means=m, comoments=c) for n, m, c in grouped(rows, cells, found.size)]
     names = [keys.astype(np.int64) if keys.dtype.kind in "bi" else keys for keys in (arms, strata)]
     bounds = np.searchsorted(found, np.arange(strata.size + 1) * arms.size)
     parts = [
@@ -218,18 +218,3 @@ def _from_rows(
         for start, stop in zip(bounds[:-1], bounds[1:], strict=True)
     ]
     return MomentsByStratum(strata=names[1], moments=tuple(parts))
-
-
-def _per_unit(code: Any, rows: Any, units: Any) -> tuple[Any, Any]:
-    """Sum rows to one a unit, refusing units that were seen in two cells."""
-    size = int(units.max()) + 1
-    cell = np.empty(size, dtype=code.dtype)
-    cell[units] = code
-    torn = np.unique(units[cell[units] != code]).size
-    if torn:
-        raise InputError(
-            f"unit must be in one arm and one stratum, got {torn} unit(s) of {size} seen in two or more; take the stratum from"
-            " before the treatment"
-        )
-    columns = [np.bincount(units, weights=rows[:, place], minlength=size) for place in range(rows.shape[1])]
-    return cell, np.column_stack(columns)
