@@ -28,6 +28,7 @@ GROUPS = {
     "check": ["test", "check", "docs", "services"],
     "docs": ["docs", "demo"],
     "bench": ["bench"],
+    "bench-pandas2": ["bench-pandas2"],
 }
 
 
@@ -92,6 +93,8 @@ def install(venv: str, stamp: str, *steps: list[str]) -> Path:
 def environment(task: str) -> Path:
     """Return the interpreter for a task, installing what it needs."""
     groups = [part for group in GROUPS[task] for part in ("--group", group)]
+    if task == "bench-pandas2":
+        return install(".venv-bench-pandas2", task, ["--editable", ".", *groups])
     if task == "bench":
         return install(".venv-bench", "bench", ["--editable", ".", *groups], ["--no-deps", "--group", "bench-nodeps"])
     return install(".venv", task, ["--editable", ".", *groups])
@@ -176,8 +179,11 @@ def test_wheel(wheel: Path) -> None:
 
 
 def bench(arguments: list[str]) -> None:
-    """Compare with the peers in one process."""
-    run(environment("bench"), "benchmarks/run.py", *arguments, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    """Compare with the peers in one process; with ``--pandas2`` the one that fails on pandas 3, in an environment of its own."""
+    task = "bench"
+    if "--pandas2" in arguments:
+        task, arguments = "bench-pandas2", ["--only", "spotify", *(part for part in arguments if part != "--pandas2")]
+    run(environment(task), "benchmarks/run.py", *arguments, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
 
 TASKS = {"demo": demo, "test": test, "check": check, "docs": docs, "bench": bench}

@@ -60,6 +60,8 @@ class Entry:
     """Only run when asked for: it takes minutes."""
     first: bool = False
     """Whether the first call in a new process is timed too."""
+    forks: bool = True
+    """Whether memory can be measured: an engine with threads of its own does not survive the fork that this takes."""
 
 
 @dataclass
@@ -107,7 +109,7 @@ def compare(entry: Entry, data: Any) -> Outcome:
             # Who goes first changes, so that a drift of the machine favours nobody.
             for who in ("peer", "ours") if turn % 2 == 0 else ("ours", "peer"):
                 samples[who].append(_sample(calls[who], loops[who]) / sides[who].items)
-        memory = {who: peak_memory(call) for who, call in calls.items()}
+        memory = {who: peak_memory(call) if entry.forks else None for who, call in calls.items()}
     ratios = [theirs / ours for theirs, ours in zip(samples["peer"], samples["ours"], strict=True)]
     outcome.samples = samples
     outcome.peer_warm, outcome.ours_warm = (statistics.median(samples[who]) for who in ("peer", "ours"))

@@ -1,7 +1,7 @@
 """Compare with the peers and say which bars are met.
 
     python3 dev.py bench                       everything that takes seconds
-    python3 dev.py bench --only newsvendor     the workloads whose name holds a word
+    python3 dev.py bench --only newsvendor     the workloads whose name, size or peer holds a word
     python3 dev.py bench --large               the sizes that take minutes too
     python3 dev.py bench --data DIR            the folder with cdnow/ and pathdata/
 
@@ -11,6 +11,7 @@ It ends with 1 when an answer differs from the peer's, with 2 when a bar is miss
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import pickle
@@ -29,7 +30,7 @@ from harness import Entry, Outcome, compare, first_call, table
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
-LIBRARIES = ("ecomops", "numpy", "scipy", "pandas", "pyarrow", "lifetimes", "ChannelAttribution", "stockpyl")
+LIBRARIES = ("ecomops", "numpy", "scipy", "pandas", "pyarrow", "lifetimes", "ChannelAttribution", "stockpyl", "tea-tasting", "gbstats", "spotify-confidence", "duckdb")
 
 
 def main() -> None:
@@ -43,8 +44,11 @@ def main() -> None:
         return
     folder = options.data if options.data.is_dir() else None
     entries = [one for one in _entries(folder) if (options.large or not one.large) and _wanted(one, options.only)]
-    outcomes = [_run(one) for one in entries]
+    missing = sorted({one.peer.name for one in entries if not _installed(one)})
+    outcomes = [_run(one) for one in entries if _installed(one)]
     print()
+    if missing:
+        print(f"left out, their peer is not in this environment: {', '.join(missing)}\n")
     print(table(outcomes))
     path = options.output or ROOT / "benchmarks" / "results" / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
     _write(path, outcomes)
@@ -55,7 +59,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", metavar="WORD", action="append", help="workloads whose name or size holds this")
+    parser.add_argument("--only", metavar="WORD", action="append", help="workloads whose name, size or peer holds this")
     parser.add_argument("--large", action="store_true", help="also what takes minutes")
     parser.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="folder of public data sets")
     parser.add_argument("--output", type=Path, metavar="FILE", help="where the JSON goes")
@@ -66,14 +70,22 @@ def _options() -> argparse.Namespace:
 
 def _entries(folder: Path | None) -> list[Entry]:
     import attribution
+    import experiments
     import inventory
     import segmentation
 
-    return [one for package in (segmentation, attribution, inventory) for one in package.entries(folder)]
+    packages = (segmentation, attribution, inventory, experiments)
+    return [one for package in packages for one in package.entries(folder)]
 
 
 def _wanted(entry: Entry, words: list[str] | None) -> bool:
-    return not words or any(word.lower() in f"{entry.name} {entry.size}".lower() for word in words)
+    told = f"{entry.name} {entry.size} {entry.peer.name}".lower()
+    return not words or any(word.lower() in told for word in words)
+
+
+def _installed(entry: Entry) -> bool:
+    """Tell whether the peer is in this environment: one of them needs another pandas, and an environment of its own."""
+    return importlib.util.find_spec(entry.peer.module.split(".")[0]) is not None
 
 
 def _run(entry: Entry) -> Outcome:

@@ -18,7 +18,16 @@ from tests.engines.making import frame_of, on_sure_engines
 
 from ecomops.attribution import PathTable
 from ecomops.core import InputError
-from ecomops.experiments import Moments, MomentsByStratum, funnel
+from ecomops.experiments import (
+    CompetingDurations,
+    DurationCounts,
+    DurationsByArm,
+    JourneyCounts,
+    Moments,
+    MomentsByStratum,
+    ValueCounts,
+    funnel,
+)
 from ecomops.pricing import fit_elasticity
 from ecomops.segmentation import CustomerState, customer_summary
 
@@ -62,9 +71,33 @@ FUNCTIONS: dict[str, tuple[Call, dict[str, str]]] = {
         lambda frame: MomentsByStratum.from_frame(frame, by="arm", stratum="kind", columns=("paid", "units")),
         {"by": "arm", "stratum": "kind", "columns[0]": "paid", "columns[1]": "units"},
     ),
+    "experiments.ValueCounts.from_frame": (
+        lambda frame: ValueCounts.from_frame(frame, by="arm", value="paid", unit="who"),
+        {"by": "arm", "value": "paid", "unit": "who"},
+    ),
+    "experiments.ValueCounts.from_frame without units": (
+        lambda frame: ValueCounts.from_frame(frame, by="arm", value="paid"),
+        {"by": "arm", "value": "paid"},
+    ),
     "experiments.funnel": (
         lambda frame: funnel(frame, user="who", event="step", time="when", steps=("A", "B")),
         {"user": "who", "event": "step", "time": "when"},
+    ),
+    "experiments.JourneyCounts.from_frame": (
+        lambda frame: JourneyCounts.from_frame(frame, user="who", page="step", time="when"),
+        {"user": "who", "page": "step", "time": "when"},
+    ),
+    "experiments.DurationCounts.from_frame": (
+        lambda frame: DurationCounts.from_frame(frame, duration="paid", event="bought"),
+        {"duration": "paid", "event": "bought"},
+    ),
+    "experiments.DurationsByArm.from_frame": (
+        lambda frame: DurationsByArm.from_frame(frame, by="arm", duration="paid", event="bought"),
+        {"by": "arm", "duration": "paid", "event": "bought"},
+    ),
+    "experiments.CompetingDurations.from_frame": (
+        lambda frame: CompetingDurations.from_frame(frame, duration="paid", event="step", none="B"),
+        {"duration": "paid", "event": "step"},
     ),
     "attribution.PathTable.from_touches": (
         lambda frame: PathTable.from_touches(
@@ -77,6 +110,7 @@ FUNCTIONS: dict[str, tuple[Call, dict[str, str]]] = {
         {"sku": "who", "price": "paid", "units": "units"},
     ),
 }
+FLAGGED = ("experiments.Moments", "experiments.ValueCounts")
 NUMBERS, TEXTS = ("paid", "units", "bought"), ("who", "arm", "step", "kind")
 
 # It needs more units than this frame has; tests/experiments/adjusted/test_covariates.py shows its refusals.
@@ -185,10 +219,10 @@ def test_ids_are_text_or_whole_numbers(name: str, engine: str) -> None:
 @on_sure_engines
 def test_booleans_are_money_nowhere(name: str, engine: str) -> None:
     flags = frame_of(engine, {**BASE, "paid": [True, True, False, True]})
-    if "Moments" in name:  # a flag is a metric: the share of units that have it
+    if name.startswith(FLAGGED):  # a flag is a metric: the share of units that have it
         assert FUNCTIONS[name][0](flags)
     for argument, _ in used(name, ("paid",)):
-        if "Moments" not in name:
+        if not name.startswith(FLAGGED):
             expect(name, argument, flags, "must be numbers")
 
 
@@ -290,7 +324,8 @@ def test_what_an_engine_cannot_compute_is_one_line(name: str) -> None:
         assert 'unable to find column "nowhere"' in refusal(FUNCTIONS[name][0], absent)
     connection = duckdb.connect()
     relation = connection.from_arrow(pa.table(BASE))
-    failing = relation.project("error('boom') as who, * exclude (who, arm), error('boom') as arm")
+    broken_ones = ", ".join(f"error('boom') as {column}" for column in ("who", "arm", "step", "bought"))
+    failing = relation.project(f"{broken_ones}, * exclude (who, arm, step, bought)")
     assert "boom" in refusal(FUNCTIONS[name][0], failing)
     connection.close()
     assert "frame cannot be read: " in refusal(FUNCTIONS[name][0], relation)

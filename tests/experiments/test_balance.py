@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats  # noqa: TID251 - the oracle
 
 from ecomops.core import InputError
-from ecomops.experiments import sample_ratio_mismatch
+from ecomops.experiments import sample_ratio_mismatch, sample_ratio_mismatch_by_segment
 
 # Ratios of at most 1 to 100 of at least 6,000 units: no arm expects fewer than 10.
 units = st.lists(st.integers(0, 10**6), min_size=2, max_size=6).filter(lambda counts: sum(counts) > 6000)
@@ -88,16 +89,34 @@ def test_a_small_hold_out_does_not_cry_wolf() -> None:
     assert not found.mismatch
 
 
-def test_few_units_in_many_arms_are_tested_arm_by_arm() -> None:
+def test_few_units_in_many_arms_are_tested_exactly() -> None:
     found = sample_ratio_mismatch([5, 0, 0])
     # All five in one arm, whichever: 3 (1/3)^5.
     assert found.p_value == pytest.approx(3 * (1 / 3) ** 5, rel=1e-12)
+    assert found.method == "exact multinomial"
+
+
+@given(st.lists(st.integers(0, 4), min_size=3, max_size=4), st.lists(st.floats(0.1, 10), min_size=4, max_size=4))
+def test_the_exact_multinomial_is_the_sum_of_all_splits(counts: list[int], weights: list[float]) -> None:
+    total, k = sum(counts), len(counts)
+    if not total:
+        return
+    shares = np.array(weights[:k]) / sum(weights[:k])
+    every = [split for split in product(range(total + 1), repeat=k) if sum(split) == total]
+    law = stats.multinomial.pmf(every, total, shares)
+    own = stats.multinomial.pmf(counts, total, shares)
+    found = sample_ratio_mismatch(counts, ratios=weights[:k])
+    assert found.p_value == pytest.approx(law[law <= own * (1 + 1e-7)].sum(), rel=1e-7)
+    assert found.method == "exact multinomial"
+
+
+def test_too_many_splits_are_tested_arm_by_arm() -> None:
+    found = sample_ratio_mismatch([100_000, 3, 99_900], ratios=[1, 1e-4, 1])
+    assert found.p_value == pytest.approx(3 * stats.binomtest(3, 199_903, 1e-4 / 2.0001).pvalue, rel=1e-6)
     assert found.method == "exact binomial of each arm, Bonferroni"
 
 
 def test_few_units_cry_wolf_no_more_often_than_the_threshold() -> None:
-    from itertools import product
-
     shares, total, alpha = np.array([0.6, 0.3, 0.1]), 12, 0.05
     wrong = 0.0
     for first, second in product(range(total + 1), repeat=2):
@@ -149,6 +168,65 @@ def test_refusals(counts: Any, options: dict[str, Any], text: str) -> None:
     with pytest.raises(InputError) as caught:
         sample_ratio_mismatch(counts, **options)
     assert str(caught.value) == f"sample_ratio_mismatch: {text}"
+
+
+tables = st.integers(2, 4).flatmap(
+    lambda arms: st.lists(st.lists(st.integers(0, 300), min_size=arms, max_size=arms), min_size=1, max_size=5)
+)
+
+
+@given(tables)
+def test_a_segment_is_tested_as_a_split_by_itself(table: list[list[int]]) -> None:
+    found = sample_ratio_mismatch_by_segment(table, ratios=range(1, len(table[0]) + 1))
+    for place, row in enumerate(table):
+        if not sum(row):
+            assert found.p_value[place] == 1.0
+            assert found.reason[place] == "no units in this segment"
+            continue
+        one = sample_ratio_mismatch(row, ratios=range(1, len(row) + 1))
+        assert found.p_value[place] == pytest.approx(one.p_value, rel=1e-12)
+        assert found.statistic[place] == pytest.approx(one.statistic, rel=1e-12)
+        np.testing.assert_allclose(found.residual[place], one.residual, rtol=1e-12)
+        assert (found.method[place], found.reason[place]) == (one.method, "")
+        # The family is larger than that of one segment.
+        assert np.all(found.arm_p_value[place] >= one.arm_p_value * (1 - 1e-12))
+    assert np.array_equal(found.mismatch, found.p_adjusted < 0.001)
+    assert np.all(found.p_adjusted >= found.p_value)
+
+
+def test_the_segment_and_the_arm_that_are_off_are_found() -> None:
+    table = [[5000, 5010, 4990], [800, 830, 620], [2010, 1990, 2020]]
+    found = sample_ratio_mismatch_by_segment(table, segments=["chrome", "safari", "other"])
+    assert found.mismatch.tolist() == [False, True, False]
+    segment, arm = np.unravel_index(np.argmin(found.arm_p_value), found.arm_p_value.shape)
+    assert (found.segments[segment], arm) == ("safari", 2)
+    assert found.arm_p_value[1, 2] < 0.001
+    assert sample_ratio_mismatch_by_segment(table).segments.tolist() == [0, 1, 2]
+
+
+def test_many_segments_cry_wolf_no_more_often_than_the_threshold() -> None:
+    rng, runs, alpha = np.random.default_rng(11), 600, 0.05
+    sizes = np.array([7, 35, 90, 400, 3000])
+    hits = 0
+    for _ in range(runs):
+        table = [rng.multinomial(size, [0.5, 0.3, 0.2]) for size in sizes]
+        hits += bool(sample_ratio_mismatch_by_segment(table, ratios=[5, 3, 2], threshold=alpha).mismatch.any())
+    assert 0 < hits / runs <= alpha + 3.29 * math.sqrt(alpha * (1 - alpha) / runs)
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "text"),
+    [
+        ([[5], [6]], {}, "units must be a table of segments and at least 2 arms, got shape (2, 1)"),
+        ([[5, 6]], {"ratios": [1]}, "ratios must have one value an arm, got shape (1,) for 2 arms"),
+        ([[5, 6]], {"segments": ["a", "b"]}, "segments must have one name a row of units, got 2 names for 1 rows"),
+        ([5, 6], {}, "units must have at least 2 dimension(s), got shape (2,)"),
+    ],
+)
+def test_refusals_by_segment(table: Any, options: dict[str, Any], text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        sample_ratio_mismatch_by_segment(table, **options)
+    assert str(caught.value) == f"sample_ratio_mismatch_by_segment: {text}"
 
 
 def test_the_split_of_hillstrom_and_of_the_free_trial(shared_data: Any) -> None:

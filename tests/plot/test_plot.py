@@ -127,17 +127,6 @@ def test_segments_show_shares_of_customers_and_spend() -> None:
     assert sum(widths[rows:]) == pytest.approx(1)
 
 
-def test_funnel_counts_users() -> None:
-    frame = pd.DataFrame(
-        {"who": [1, 1, 2, 2, 3], "what": ["view", "buy", "view", "buy", "view"],
-         "when": pd.date_range("2026-01-01", periods=5, freq="h")}
-    )  # fmt: skip
-    steps = experiments.funnel(frame, user="who", event="what", time="when", steps=("view", "buy"))
-    ax = plot.funnel_plot(steps)
-    assert [bar.get_width() for bar in ax.patches] == [3.0, 2.0]
-    assert [text.get_text() for text in ax.texts] == ["3", "2 (67%)"]
-
-
 def test_given_axes_are_used_and_pyplot_is_not_touched() -> None:
     ax = Figure().add_subplot()
     assert plot.decision_plot(table(), ax=ax) is ax

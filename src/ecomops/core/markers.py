@@ -136,7 +136,8 @@ def texts(value: Any) -> str | NDArray[Any]:
     if isinstance(value, str):
         return str(value)
     array = _plain(value, dtype=object)
-    if array.ndim not in (1, MAX_DIMENSIONS) or not all(isinstance(item, str) for item in array.ravel()):
+    kinds = set(map(type, array.ravel().tolist()))
+    if array.ndim not in (1, MAX_DIMENSIONS) or not all(issubclass(kind, str) for kind in kinds):
         raise refuse(f"must be text or a list of texts, got {clipped(value)}")
     return frozen(array)
 

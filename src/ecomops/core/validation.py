@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from ecomops.core.arrays import Floats, Rng, Seed
 from ecomops.core.errors import InputError, named_error
-from ecomops.core.labels import axes_of, common_labels, core_of, markers_of
+from ecomops.core.labels import PLAIN, axes_of, common_labels, core_of, markers_of
 from ecomops.core.messages import explain
 from ecomops.core.model import Model, batch_of, broadcast, label_rows
 
@@ -74,8 +74,11 @@ class _Binding:
 
     def shapes(self, given: tuple[Any, ...], named: dict[str, Any], owner: Any) -> None:
         """Refuse arguments whose batches do not broadcast."""
+        batched = self._telling(given, named)
+        if len(batched) + isinstance(owner, Model) < 2:
+            return  # one thing broadcasts with itself
         found = []
-        for name, value in [*zip(() if self.several else self.names, given, strict=False), *named.items()]:
+        for name, value in batched:
             if isinstance(value, np.ndarray):
                 shape = batch_of(value, self.cores[name]) if name in self.cores else ()
             else:
@@ -93,8 +96,17 @@ class _Binding:
 
     def labels(self, owner: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the index shared by the Series among the raw arguments."""
-        named = zip(() if self.several else self.names, args, strict=False)
-        return common_labels([*zip(("self",), owner, strict=False), *named, *kwargs.items()], self.axes, self.name)
+        telling = self._telling(args, kwargs)
+        if owner:
+            telling.append(("self", owner[0]))
+        return common_labels(telling, self.axes, self.name) if telling else None
+
+    def _telling(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Any]]:
+        """Return the arguments that may have a batch or an index, by name; most are plain numbers and names."""
+        several = () if self.several else self.names
+        found = [(name, value) for name, value in zip(several, args, strict=False) if type(value) not in PLAIN]
+        found += [item for item in kwargs.items() if type(item[1]) not in PLAIN]
+        return found
 
 
 def validated(function: Callable[P, R]) -> Callable[P, R]:

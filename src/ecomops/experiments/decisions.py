@@ -24,8 +24,8 @@ from ecomops.core import (
     validated,
 )
 from ecomops.experiments.balance import SampleRatioMismatch
+from ecomops.experiments.design.observed import errors_to_find
 from ecomops.experiments.metric_roles import (
-    AbsoluteMargin,
     DecisionLevels,
     DeteriorationMetric,
     GuardrailMetric,
@@ -34,7 +34,8 @@ from ecomops.experiments.metric_roles import (
     SuccessMetric,
     levels_of,
 )
-from ecomops.stats.estimate import NO_ERROR, Alternative, Estimate, critical
+from ecomops.experiments.noninferiority import against_margin
+from ecomops.stats.estimate import NO_ERROR, Alternative, Estimate
 
 OneSidedLevel: TypeAlias = Annotated[float, Floats(scalar=True, gt=0, lt=0.5)]
 ColumnOrOpen: TypeAlias = Annotated[Array | Any, Floats(column=True, inf=True, nan=True)]
@@ -225,10 +226,8 @@ def _row(metric: Any, levels: DecisionLevels, alphas: tuple[float, float]) -> _R
     if estimate.baseline > 0:
         interval = estimate.lift(confidence=1.0 - 2.0 * level)
         lift, lower, upper = float(interval.value), float(interval.lower), float(interval.upper)
-        note, freedom = str(interval.reason), estimate.degrees_of_freedom
-        reach = critical(1.0 - level, freedom, two_sided=False) + critical(
-            float(levels.power), freedom, two_sided=False
-        )
+        note = str(interval.reason)
+        reach = errors_to_find(estimate.degrees_of_freedom, level, float(levels.power))
         mde = float(reach * estimate.standard_error / estimate.baseline)
     if not known:
         return _Row(lift, lower, upper, np.nan, np.nan, np.nan, UNDECIDED, NO_ERROR)
@@ -257,17 +256,7 @@ def _p_value(estimate: Estimate, alternative: Alternative) -> float:
 
 def _against_margin(metric: GuardrailMetric) -> Estimate:
     """Return the difference from the worst level that is accepted."""
-    estimate, sign = metric.estimate, 1.0 if metric.desired == "increase" else -1.0
-    if isinstance(metric.margin, AbsoluteMargin):
-        value, error = estimate.value + sign * metric.margin.value, estimate.standard_error
-    else:
-        m = sign * metric.margin.fraction
-        value = estimate.value + m * estimate.baseline
-        spread = (
-            np.square(estimate.standard_error) + 2.0 * m * estimate.covariance + np.square(m * estimate.baseline_error)
-        )
-        error = np.sqrt(np.maximum(spread, 0.0))
-    return Estimate(value=value, standard_error=error, degrees_of_freedom=estimate.degrees_of_freedom)
+    return against_margin(metric.estimate, metric.margin, 1.0 if metric.desired == "increase" else -1.0)
 
 
 def _verdict(metric: Any, shown: bool, harmed: bool) -> str:

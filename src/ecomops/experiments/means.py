@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from ecomops.core import InputError, Model, Text, Whole, validated
+from ecomops.core import Array, Floats, InputError, Model, NonNegative, Num, Text, Whole, validated
 from ecomops.experiments.adjusted.regression import ROUNDING, cells_of, pooled_slopes, satterthwaite, within
 from ecomops.stats.estimate import Estimate
 from ecomops.stats.moments import Moments, MomentsByArm
 
 Arm = Text | Whole
 VarianceMethod = Literal["welch", "pooled", "normal"]
+Units = Annotated[float | Array | Any, Floats(ge=2, whole=True)]
 ROLES = ("treatment", "control")
 
 
@@ -116,19 +117,8 @@ def difference(
     if adjust:
         return adjusted(moments, (treatment, control), metric, adjust, variance)
     one, other = _level(moments, treatment, metric, "treatment"), _level(moments, control, metric, "control")
-    (mean_t, var_t, n_t), (mean_c, var_c, n_c) = one, other
-    freedom = n_t + n_c - 2.0
-    if variance == "pooled":
-        pooled = ((n_t - 1.0) * var_t + (n_c - 1.0) * var_c) / freedom
-        var_t = var_c = pooled
-    error_t, error_c = var_t / n_t, var_c / n_c
-    total = error_t + error_c
-    if variance == "welch":
-        # Shares of the error, not its squares, which leave the range of floats for odd units of money.
-        share = error_t / total if total > 0 else 0.5
-        freedom = 1.0 / (share * share / (n_t - 1.0) + (1.0 - share) ** 2 / (n_c - 1.0))
-    elif variance == "normal":
-        freedom = math.inf
+    (mean_t, _, n_t), (mean_c, _, n_c) = one, other
+    total, error_c, freedom = _errors(one, other, variance)
     return Estimate(
         value=mean_t - mean_c,
         standard_error=math.sqrt(total),
@@ -138,7 +128,74 @@ def difference(
         covariance=-error_c,
         n_treatment=n_t,
         n_control=n_c,
-        method=f"difference of {'ratios, delta method' if isinstance(metric, Ratio) else 'means'}, {variance}",
+        method=f"difference of {named(metric)}, {variance}",
+    )
+
+
+@validated
+def compare_means(
+    treatment_mean: Num,
+    *,
+    treatment_sd: NonNegative,
+    n_treatment: Units,
+    control_mean: Num,
+    control_sd: NonNegative,
+    n_control: Units,
+    variance: VarianceMethod = "welch",
+) -> Estimate:
+    """Return the difference of two means from means, standard deviations and numbers of units, one test or many.
+
+    Parameters
+    ----------
+    treatment_mean, control_mean : float or array
+        Means of the two arms, in the metric's unit.
+    treatment_sd, control_sd : float or array
+        Sample standard deviations per unit (divided by n - 1), >= 0.
+    n_treatment, n_control : float or array
+        Units in the arms, whole, >= 2.
+    variance : {"welch", "pooled", "normal"}
+        Welch's degrees of freedom, one pooled variance with Student's, or the normal reference.
+
+    Returns
+    -------
+    Estimate
+        Treatment minus control, of the broadcast shape.
+
+    Raises
+    ------
+    InputError
+        When an arm has fewer than 2 units or a standard deviation is negative.
+
+    References
+    ----------
+    .. [1] Welch (1947), The generalization of Student's problem, Biometrika 34, 28-35.
+
+    Examples
+    --------
+    Two samples of 13 and 11 with variances 87.5 and 39 (an example of scipy's):
+
+    >>> from ecomops.experiments import compare_means
+    >>> estimate = compare_means(
+    ...     15.0, treatment_sd=87.5**0.5, n_treatment=13, control_mean=12.0, control_sd=39.0**0.5, n_control=11
+    ... )
+    >>> round(estimate.test().statistic, 7), round(estimate.test().p_value, 7)
+    (0.9358462, 0.3599982)
+    """
+    one, other = (
+        (mean, np.square(sd), n)
+        for mean, sd, n in ((treatment_mean, treatment_sd, n_treatment), (control_mean, control_sd, n_control))
+    )
+    total, error_c, freedom = _errors(one, other, variance)
+    return Estimate(
+        value=treatment_mean - control_mean,
+        standard_error=np.sqrt(total),
+        degrees_of_freedom=freedom,
+        baseline=control_mean,
+        baseline_error=np.sqrt(error_c),
+        covariance=-error_c,
+        n_treatment=n_treatment,
+        n_control=n_control,
+        method=f"difference of means, {variance}",
     )
 
 
@@ -233,6 +290,24 @@ def part_of(moments: MomentsByArm, arm: str | int, metric: str | Ratio, role: st
     if part.n < 2:
         raise InputError(f"{role} must have at least 2 units, got {part.n:g} in arm {arm!r}{where}")
     return part
+
+
+def _errors(one: Any, other: Any, variance: str) -> tuple[Any, Any, Any]:
+    """Return the squared error of a difference of levels and that of the control, and the degrees of freedom."""
+    (_, var_t, n_t), (_, var_c, n_c) = one, other
+    freedom = n_t + n_c - 2.0
+    if variance == "pooled":
+        var_t = var_c = ((n_t - 1.0) * var_t + (n_c - 1.0) * var_c) / freedom
+    error_t, error_c = var_t / n_t, var_c / n_c
+    total = error_t + error_c
+    if variance == "welch":
+        # Shares of the error, not its squares, which leave the range of floats for odd units of money.
+        none = total == 0
+        share = (error_t + 0.5 * none) / (total + none)
+        freedom = 1.0 / (share * share / (n_t - 1.0) + (1.0 - share) ** 2 / (n_c - 1.0))
+    elif variance == "normal":
+        freedom = math.inf
+    return total, error_c, freedom
 
 
 def _level(moments: MomentsByArm, arm: str | int, metric: str | Ratio, role: str) -> tuple[float, float, float]:

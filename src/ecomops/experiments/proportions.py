@@ -177,7 +177,7 @@ def _newcombe(x1: Any, n1: Any, x2: Any, n2: Any, z: float) -> tuple[Any, Any]:
     return lower, p1 - p2 + np.sqrt(np.square(u1 - p1) + np.square(p2 - l2))
 
 
-def _null_variance(x1: Any, n1: Any, x2: Any, n2: Any, gap: Any) -> Any:
+def null_variance(x1: Any, n1: Any, x2: Any, n2: Any, gap: Any) -> Any:
     """Return the variance of the difference at the likeliest proportions with p1 - p2 = gap.
 
     They are the middle root of the cubic of Miettinen & Nurminen (1985), appendix 1, which Farrington & Manning write with
@@ -223,7 +223,7 @@ def _score(x1: Any, n1: Any, x2: Any, n2: Any, z: float, factor: Any) -> tuple[A
     reach = z * np.sqrt(factor)
 
     def excess(gap: Any) -> Any:
-        return np.abs(estimate - gap) - reach * np.sqrt(_null_variance(x1, n1, x2, n2, gap))
+        return np.abs(estimate - gap) - reach * np.sqrt(null_variance(x1, n1, x2, n2, gap))
 
     far = np.stack([np.full(estimate.shape, -1.0), np.full(estimate.shape, 1.0)])
     near = np.stack([estimate, estimate])

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ecomops.core import InputError
+
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#7F7F7F"
 """Colours that stay apart for colour-blind readers (Okabe and Ito 2008)."""
 DASHES = ("-", "--", ":", "-.")
@@ -14,13 +16,17 @@ DASHES = ("-", "--", ":", "-.")
 
 def axes_or_new(ax: Any, *, width: float = 6.4, height: float = 3.6) -> Any:
     """Return the given axes, or new ones on a figure of their own that pyplot does not know."""
+    try:
+        from matplotlib.axes import Axes  # noqa: PLC0415 - an extra that only a drawing needs
+        from matplotlib.figure import Figure  # noqa: PLC0415
+    except ImportError as error:
+        message = "ecomops.plot needs matplotlib: pip install 'ecomops[plot]'"
+        raise ImportError(message) from error
     if ax is None:
-        try:
-            from matplotlib.figure import Figure  # noqa: PLC0415 - an extra that only a drawing needs
-        except ImportError as error:
-            message = "ecomops.plot needs matplotlib: pip install 'ecomops[plot]'"
-            raise ImportError(message) from error
         ax = Figure(figsize=(width, height), layout="constrained").add_subplot()
+    elif not isinstance(ax, Axes) or ax.name != "rectilinear":
+        kind = f"{ax.name} axes" if isinstance(ax, Axes) else type(ax).__name__
+        raise InputError(f"ax must be one matplotlib Axes with plain x and y, got {kind}")
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 

@@ -1,4 +1,4 @@
-"""Effects with their intervals, and funnels."""
+"""Effects with their intervals, and the power of a test over its size."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from ecomops.core import InputError, ProbabilityReal, validated
-from ecomops.experiments import Estimate, Funnel
-from ecomops.plot.canvas import BLUE, GREY, as_rows, axes_or_new, row_height, rows_with_intervals
+from ecomops.core import InputError, Num, PositiveReal, ProbabilityReal, validated
+from ecomops.experiments import Equivalence, Estimate, Looks, ManyToOne, NonInferiority, sample_size
+from ecomops.experiments.design.metrics import Metric, step_of
+from ecomops.experiments.design.sizing import Alternative
+from ecomops.experiments.design.sizing import power as power_at
+from ecomops.plot.canvas import BLUE, DASHES, GREY, ORANGE, as_rows, axes_or_new, row_height, rows_with_intervals
+from ecomops.stats.estimate import LiftMethod
+
+POINTS = 121
 
 
 @validated
@@ -59,45 +65,85 @@ def interval_plot(
 
 
 @validated
-def funnel_plot(funnel: Funnel, *, ax: Any = None) -> Any:
-    """Draw how many users reach each step, with the rate from step to step.
+def power_plot(
+    metric: Metric,
+    *,
+    effect: Num,
+    power: ProbabilityReal = 0.80,
+    alpha: ProbabilityReal = 0.05,
+    ratio: PositiveReal = 1.0,
+    alternative: Alternative = "two-sided",
+    goal: NonInferiority | Equivalence | None = None,
+    lift: LiftMethod | None = None,
+    comparisons: ManyToOne | None = None,
+    looks: Looks | None = None,
+    ax: Any = None,
+) -> Any:
+    """Draw the power of a test over its number of units, one curve an effect, and the size that each effect needs.
 
     Parameters
     ----------
-    funnel : Funnel
-        Steps and users, such as `ecomops.experiments.funnel` returns them.
+    metric : MeanMetric, ProportionMetric, QuantileMetric or RankMetric
+        What is measured, one metric.
+    effect : float or array
+        One to four effects, as `ecomops.experiments.sample_size` takes them.
+    power : float
+        Power that is asked for, in (0, 1): a line, and a dot where a curve reaches it.
+    alpha : float
+        Level of the test, in (0, 1).
+    ratio : float
+        Units in a treatment over units in the control.
+    alternative : {"two-sided", "one-sided"}
+        Sides over which alpha is divided.
+    goal : NonInferiority or Equivalence, optional
+        What is to be shown; a difference by default.
+    lift : {"fieller", "delta", "log"}, optional
+        Effects are lifts, tested by this interval.
+    comparisons : ManyToOne, optional
+        Several treatments against the control.
+    looks : Looks, optional
+        Looks at which the test may stop.
     ax : matplotlib.axes.Axes, optional
         Where to draw; new axes by default.
 
     Returns
     -------
     matplotlib.axes.Axes
-        The axes; users per step.
+        The axes; power over units in the control, on a logarithmic scale.
+
+    Raises
+    ------
+    InputError
+        When there is no effect, or more than four, the metric is a batch, or `sample_size` has no answer.
 
     Examples
     --------
-    >>> import pandas as pd
-    >>> from ecomops.experiments import funnel
-    >>> log = pd.DataFrame(
-    ...     {
-    ...         "who": [1, 1, 2],
-    ...         "what": ["view", "buy", "view"],
-    ...         "when": pd.to_datetime(["2026-01-01", "2026-01-02", "2026-01-01"]),
-    ...     }
-    ... )
-    >>> steps = funnel(log, user="who", event="what", time="when", steps=("view", "buy"))
-    >>> [text.get_text() for text in funnel_plot(steps).texts]
-    ['2', '1 (50%)']
+    >>> from ecomops.experiments import ProportionMetric
+    >>> ax = power_plot(ProportionMetric(baseline=0.20), effect=[0.05, 0.02])
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['0.05: 1,094 units', '0.02: 6,510 units']
     """
-    users = as_rows(funnel.users)
-    ax = axes_or_new(ax, height=row_height(users.size))
-    place = np.arange(users.size)
-    ax.barh(place, users, color=BLUE, height=0.65)
-    ax.set_yticks(place, [str(step) for step in funnel.step])
-    ax.set_ylim(users.size - 0.5, -0.5)
-    ax.set_xlim(0, 1.2 * users.max(initial=1.0))
-    ax.set_xlabel("users")
-    for step, (count, before) in enumerate(zip(users, [0.0, *users[:-1]], strict=True)):
-        rate = f" ({count / before:.0%})" if before > 0 else ""
-        ax.annotate(f"{count:,.0f}{rate}", (count, step), xytext=(4, 0), textcoords="offset points", va="center")
+    effects = as_rows(effect)
+    if not 1 <= effects.size <= len(DASHES):
+        raise InputError(f"effect must hold 1 to {len(DASHES)} numbers, got {effects.size}")
+    if metric.batch_shape:
+        raise InputError(f"metric must be one, got a batch of shape {metric.batch_shape}")
+    rule: dict[str, Any] = {"alpha": alpha, "alternative": alternative, "goal": goal, "lift": lift}
+    rule |= {"comparisons": comparisons, "looks": looks}
+    design = sample_size(metric, effect=effects, power=power, ratio=ratio, **rule)
+    needed = as_rows(design.n_control)
+    least = 2.0 * float(step_of(metric)) * max(1.0, 1.0 / ratio)
+    low = max(least, 0.05 * needed.min())
+    units = np.geomspace(low, max(3.0 * needed.max(), 2.0 * low), POINTS)
+    ax = axes_or_new(ax, width=7.4)
+    for size, n, color, dash in zip(effects, needed, (BLUE, ORANGE, "0.2", GREY), DASHES, strict=False):
+        curve = power_at(metric, effect=size, n_control=units, n_treatment=ratio * units, **rule)
+        label = f"{size:.4g}: {n:,.0f} units"
+        ax.plot(units, curve, color=color, linestyle=dash, linewidth=1.8, label=label)
+    ax.scatter(needed, as_rows(design.power), color="0.2", s=24, zorder=3)
+    ax.axhline(power, color="0.4", linewidth=0.8)
+    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    ax.set(xlabel="units in the control", ylabel="power", xlim=(units[0], units[-1]), ylim=(0, 1.02))
+    ax.legend(frameon=False, title="lift" if lift else "effect", loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax

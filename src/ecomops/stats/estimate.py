@@ -357,7 +357,7 @@ def _where(known: Any, value: Any) -> Any:
 
 
 def _reason(known: Any, text: str) -> Any:
-    return text if known is True else _texts(np.where(known, text, NO_ERROR))
+    return text if known is True else _texts(np.where(known, np.array(text, object), np.array(NO_ERROR, object)))
 
 
 def _texts(reason: Any) -> Any:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy import special
@@ -11,7 +10,6 @@ from scipy import special
 from ecomops.core import (
     Array,
     Flag,
-    Floats,
     FractionReal,
     InputError,
     Model,
@@ -20,48 +18,14 @@ from ecomops.core import (
     Text,
     validated,
 )
-from ecomops.core.markers import Plain
-from ecomops.core.reading import refuse
 from ecomops.experiments.exact.rank_laws import kth_difference, rank_sum_law
 from ecomops.stats.estimate import Alternative, Estimate, Interval
-from ecomops.stats.value_counts import ValueCounts
+from ecomops.stats.samples import Sample
 
 RankMethod = Literal["auto", "exact", "asymptotic"]
 AUTO_PAIRS = 2500
 EXACT_PAIRS = 10_000
 TIES_ONLY = "every unit of both arms has the same value"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Arm:
-    """One arm as distinct values in ascending order and their counts, which are not a batch."""
-
-    value: Array
-    count: Array
-
-
-def _arm(value: Any) -> Arm:
-    """Read a sample (one value a unit) or its counts."""
-    if isinstance(value, Arm):
-        return value
-    try:
-        if isinstance(value, dict):
-            value = ValueCounts(**value)
-        counts = value if isinstance(value, ValueCounts) else ValueCounts.from_arrays(_COLUMN.check(value))
-    except (InputError, TypeError) as error:
-        raise refuse(f"must be one value a unit, or value counts: {str(error).splitlines()[0]}") from error
-    if not counts.count.sum() > 0:
-        raise refuse("must have at least one unit")
-    return Arm(counts.value[counts.count > 0], counts.count[counts.count > 0])
-
-
-def _listed(arm: Arm) -> dict[str, list[float]]:
-    return {"value": arm.value.tolist(), "count": arm.count.tolist()}
-
-
-_COLUMN = Floats(column=True)
-_SCHEMA = {"anyOf": [{"type": "array", "items": {"type": "number"}}, ValueCounts.model_json_schema()]}
-Sample = Annotated[ValueCounts | Array | Any, Plain(_arm, _SCHEMA, _listed)]
 
 
 class MannWhitneyTest(Model):

@@ -258,7 +258,7 @@ def _beyond(statistic: Statistic, table: Table, goal: Array, log_ratio: Array) -
     return statistic(log_ratio, *table) - goal
 
 
-def _risk_statistic(log_ratio: Array, x1: Array, n1: Array, x2: Array, n2: Array) -> Any:
+def risk_statistic(log_ratio: Array, x1: Array, n1: Array, x2: Array, n2: Array) -> Any:
     """Return the score statistic of a risk ratio at its likeliest proportions.
 
     Their quadratic is solved so that nothing cancels, with a ratio near 1 and with few failures or successes.
@@ -304,4 +304,4 @@ def _cell(n1: Array, n2: Array, m: Array, rest: Array, ratio: Any) -> Any:
     return np.where(middle >= 0, direct, (root - middle) / (2.0 * np.where(middle >= 0, 1.0, 1.0 - ratio)))
 
 
-_STATISTICS: dict[Kind, Statistic] = {"risk ratio": _risk_statistic, "odds ratio": _odds_statistic}
+_STATISTICS: dict[Kind, Statistic] = {"risk ratio": risk_statistic, "odds ratio": _odds_statistic}

@@ -1,0 +1,1 @@
+"""Uplift: whom the treatment does something for, and what targeting them is worth."""
