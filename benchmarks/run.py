@@ -30,7 +30,20 @@ from harness import Entry, Outcome, compare, first_call, table
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
-LIBRARIES = ("ecomops", "numpy", "scipy", "pandas", "pyarrow", "lifetimes", "ChannelAttribution", "stockpyl", "tea-tasting", "gbstats", "spotify-confidence", "duckdb")
+LIBRARIES = (
+    "ecomops",
+    "numpy",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "lifetimes",
+    "ChannelAttribution",
+    "stockpyl",
+    "tea-tasting",
+    "gbstats",
+    "spotify-confidence",
+    "duckdb",
+)
 
 
 def main() -> None:

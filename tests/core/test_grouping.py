@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.engines.making import ENGINES, frame_of
 
 from ecomops.core import InputError, frames
-from tests.engines.making import ENGINES, frame_of
 
 KINDS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 

@@ -148,9 +148,9 @@ class Model(BaseModel):
                 broadcast(shapes)
             except ValueError as error:
                 raise refuse(str(error)) from None
-        self.check_fields()
+        self._check_fields()
 
-    def check_fields(self) -> None:
+    def _check_fields(self) -> None:
         """Check rules between fields, once, when a model is made; a validator of pydantic's would run at every call too."""
 
     @property

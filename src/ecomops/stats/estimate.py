@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
@@ -110,7 +109,7 @@ class Estimate(Model):
     method: Text = "given"
     """How the estimate was made."""
 
-    def check_fields(self) -> None:
+    def _check_fields(self) -> None:
         """Check the rules between the fields."""
         with np.errstate(over="ignore"):
             most = self.standard_error * self.baseline_error
@@ -144,7 +143,7 @@ class Estimate(Model):
         """
         known = self.standard_error > 0
         statistic = (self.value - margin) / _filled(self.standard_error, known)
-        signed = {"two-sided": abs, "greater": operator.pos, "less": operator.neg}[alternative](statistic)
+        signed = abs(statistic) if alternative == "two-sided" else statistic if alternative == "greater" else -statistic
         log_p = log_sf(signed, self.degrees_of_freedom)
         if alternative == "two-sided":
             log_p = np.minimum(log_p + LOG_2, 0.0)

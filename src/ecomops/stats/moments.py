@@ -48,7 +48,7 @@ class Moments(Model):
     comoments: Matrix
     """Sums of centred products, shape (k, k)."""
 
-    def check_fields(self) -> None:
+    def _check_fields(self) -> None:
         """Check the rules between the fields."""
         size = len(self.columns)
         shapes = (self.means.shape, self.comoments.shape)
@@ -291,7 +291,7 @@ class MomentsByArm(Model):
     moments: tuple[Moments, ...]
     """The moments of each arm."""
 
-    def check_fields(self) -> None:
+    def _check_fields(self) -> None:
         """Check the rules between the fields."""
         check(
             len(self.arms) == len(self.moments),

@@ -334,7 +334,7 @@ def product_limit(events: Array, at_risk: Array) -> tuple[Array, Array]:
     """Return survival and the standard error of its logarithm, along the last axis; 0 where the last unit goes."""
     safe = np.where(at_risk > 0, at_risk, 1.0)
     left = np.where(at_risk > events, at_risk - events, np.inf)
-    survival: Array = np.cumprod(1.0 - events / safe, axis=-1)
+    survival: Array = np.asarray(np.cumprod(1.0 - events / safe, axis=-1), dtype=np.float64)
     log_error: Array = np.sqrt(np.cumsum(events / safe / left, axis=-1))
     return survival, log_error
 

@@ -10,7 +10,8 @@ from scipy import special
 from ecomops.core import InputError, Num, Positive, ProbabilityReal, Text, validated
 from ecomops.experiments.adjusted.regression import cells_of, pooled_slopes
 from ecomops.experiments.design.metrics import MeanMetric, Reference
-from ecomops.experiments.design.sizing import Alternative, check_power
+from ecomops.experiments.design.plans import check_power
+from ecomops.experiments.design.sizing import Alternative
 from ecomops.experiments.design.solving import shift_of
 from ecomops.experiments.means import Ratio, check_arms, columns_of
 from ecomops.stats.estimate import NO_ERROR, Estimate

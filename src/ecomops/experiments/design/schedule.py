@@ -26,16 +26,8 @@ from ecomops.core import (
 from ecomops.experiments.design.curves import Plan, freedom_of, tail_of
 from ecomops.experiments.design.goals import Goal, Looks, ManyToOne, NonInferiority
 from ecomops.experiments.design.metrics import Metric, clusters_of, step_of
-from ecomops.experiments.design.sizing import (
-    Alternative,
-    Effect,
-    absolute_effect,
-    check_power,
-    method_of,
-    plan_of,
-    power_with_looks,
-    smallest_effect,
-)
+from ecomops.experiments.design.plans import absolute_effect, check_power, method_of, plan_of
+from ecomops.experiments.design.sizing import Alternative, Effect, power_with_looks, smallest_effect
 from ecomops.experiments.design.solving import ROUNDING, required_units, target_of, whole_units
 from ecomops.stats.estimate import LiftMethod
 
