@@ -92,6 +92,8 @@ from ecomops.experiments.metric_roles import (
     SuccessMetric,
     decision_levels,
 )
+from ecomops.experiments.monitoring.alerts import MetricAlerts, metric_alerts
+from ecomops.experiments.monitoring.run_lengths import cusum_run_length, cusum_threshold
 from ecomops.experiments.multiplicity import AdjustedPValues, adjust_p_values
 from ecomops.experiments.proportions import ProportionComparison, compare_proportions
 from ecomops.experiments.sequential.always_valid import (
@@ -199,6 +201,7 @@ __all__ = [
     "MannWhitneyTest",
     "ManyToOne",
     "MeanMetric",
+    "MetricAlerts",
     "Moments",
     "MomentsByArm",
     "MomentsByStratum",
@@ -272,6 +275,8 @@ __all__ = [
     "credible_interval",
     "crossing_probabilities",
     "cumulative_incidence",
+    "cusum_run_length",
+    "cusum_threshold",
     "decision_levels",
     "difference",
     "differences_from_control",
@@ -292,6 +297,7 @@ __all__ = [
     "log_mixture_e_value",
     "log_rank_test",
     "mann_whitney_test",
+    "metric_alerts",
     "metric_from_moments",
     "minimum_detectable_effect",
     "mixture_boundary",

@@ -299,7 +299,7 @@ def bucket_quality(
     if not 1 < groups <= units.size or units.size < LEAST_CELL * groups * groups:
         least = LEAST_CELL * groups * groups
         raise InputError(f"groups must be at least 2 and need {least} units ({LEAST_CELL} a cell), got {units.size}")
-    cells = []
+    cells, text = [], ""
     for name in names:
         bucket, count, text = buckets_of(units, name, method)
         cells.append(bucket * groups // count)

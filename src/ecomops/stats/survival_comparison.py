@@ -269,7 +269,7 @@ def quadratic_form(gap: Array, covariance: Array) -> tuple[Any, Any]:
 
 def _weight(weights: LogRankWeights, n: Array, d: Array) -> Array:
     if weights == "peto":
-        survival = np.cumprod(1.0 - d / np.where(n > 0, n, 1.0), axis=-1)
+        survival = np.asarray(np.cumprod(1.0 - d / np.where(n > 0, n, 1.0), axis=-1), dtype=np.float64)
         return np.concatenate([np.ones((*survival.shape[:-1], 1)), survival[..., :-1]], axis=-1)
     return {"log-rank": np.ones_like(n), "gehan": n, "tarone-ware": np.sqrt(n)}[weights]
 

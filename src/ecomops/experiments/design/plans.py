@@ -22,10 +22,10 @@ def plan_of(metric: Any, level: tuple[float, str], goal: Any, lift: Any, compari
         require_level(metric, "a relative margin")
     if lift in {"delta", "log"} and goal is not None:
         raise InputError(f"lift must be 'fieller' with a goal, got {lift!r}: a relative margin is tested exactly")
-    many = comparisons is not None and comparisons.treatments > 1
+    dunnett = comparisons is not None and comparisons.treatments > 1 and comparisons.adjustment == "dunnett"
     if looks is not None and isinstance(goal, Equivalence):
         raise InputError("looks must be left out for equivalence: two tests have no one drift")
-    if looks is not None and many and comparisons.adjustment == "dunnett":
+    if looks is not None and dunnett:
         raise InputError("comparisons.adjustment must be 'bonferroni' or 'none' with looks")
     alpha, alternative = level
     return Plan(metric, goal, lift, comparisons, alpha, 2.0 if alternative == "two-sided" else 1.0, looks)

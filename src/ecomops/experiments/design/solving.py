@@ -83,13 +83,14 @@ def required_units(plan: Plan, effect: Any, target: float, ratio: float) -> Any:
     tail = tail_of(plan, np.inf, ratio)
     if not moves(plan):
         return _units_at(plan, effect, target, ratio, tail, least)
+    n = _units_at(plan, effect, target, ratio, tail, least)
     for _ in range(STEPS):
-        n = _units_at(plan, effect, target, ratio, tail, least)
         again = tail_of(plan, freedom_of(plan, n, n * ratio), ratio)
         # Dunnett's critical value moves with the degrees of freedom, but little.
         if np.all(np.abs(again - tail) <= 1e-13 * np.abs(tail)):
             return n
         tail = again
+        n = _units_at(plan, effect, target, ratio, tail, least)
     raise ConvergenceError(f"units for Dunnett's test: {STEPS} rounds were not enough", last=n)
 
 

@@ -1,0 +1,1 @@
+"""Metrics watched over time: seasonal baselines, alerts and their false-alarm rates."""
