@@ -27,6 +27,7 @@ from ecomops.experiments import (
     MomentsByStratum,
     ValueCounts,
     funnel,
+    simulate_aa_of_rows,
 )
 from ecomops.pricing import fit_elasticity
 from ecomops.segmentation import CustomerState, customer_summary
@@ -79,6 +80,10 @@ FUNCTIONS: dict[str, tuple[Call, dict[str, str]]] = {
         lambda frame: ValueCounts.from_frame(frame, by="arm", value="paid"),
         {"by": "arm", "value": "paid"},
     ),
+    "experiments.simulate_aa_of_rows": (
+        lambda frame: simulate_aa_of_rows(frame, metric="bought", splits=20, rng=1),
+        {"metric": "bought"},
+    ),
     "experiments.funnel": (
         lambda frame: funnel(frame, user="who", event="step", time="when", steps=("A", "B")),
         {"user": "who", "event": "step", "time": "when"},
@@ -110,7 +115,7 @@ FUNCTIONS: dict[str, tuple[Call, dict[str, str]]] = {
         {"sku": "who", "price": "paid", "units": "units"},
     ),
 }
-FLAGGED = ("experiments.Moments", "experiments.ValueCounts")
+FLAGGED = ("experiments.Moments", "experiments.ValueCounts", "experiments.simulate_aa_of_rows")
 NUMBERS, TEXTS = ("paid", "units", "bought"), ("who", "arm", "step", "kind")
 
 # It needs more units than this frame has; tests/experiments/adjusted/test_covariates.py shows its refusals.

@@ -72,8 +72,7 @@ class Baseline:
 
     def _widened(self, z: Array) -> Array:
         tail = np.maximum(special.ndtr(-np.abs(z)), LEAST_TAIL)
-        found: Array = -np.sign(z) * special.stdtrit(self.freedom, tail)
-        return found
+        return np.asarray(-np.sign(z) * special.stdtrit(self.freedom, tail), dtype=np.float64)
 
     def _counted(self) -> tuple[Array, Array]:
         p = self.expected / self.variance
@@ -175,7 +174,7 @@ def _growth(y: Array, time: Array, slot: Any) -> tuple[float, float]:
     """Return the rate of growth of Poisson counts with a mean for each season, and its information (Newton)."""
     events = np.bincount(slot, weights=y)
     unit = 1.0 / np.ptp(time)
-    growth = 0.0
+    growth, information = 0.0, float(PRIOR / unit**2)
     for _ in range(ROUNDS):
         weight = np.exp(growth * time)
         total = np.bincount(slot, weights=weight)

@@ -144,6 +144,7 @@ def threshold_of(run_length: Array, rates: Callable[[Array], Array], tolerance: 
         low = np.where(short, high, low)
         high = np.where(short, np.minimum(high * 1.5 + 1.0, HIGHEST), high)
     under, over = _log_length(rates, low) - target, _log_length(rates, high) - target
+    guess = low
     for _ in range(STEPS):
         guess = low - under * (high - low) / (over - under)
         gap = _log_length(rates, guess) - target
