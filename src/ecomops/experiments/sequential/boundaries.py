@@ -5,6 +5,7 @@ Plain functions on arrays over the recursion of `sequential_crossings`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -30,7 +31,8 @@ TINY = 1e-290  # a smaller number has lost its digits
 LEAST = 1e-200  # a smaller probability than this is not spent: the bound is infinite
 OVERDONE = -1.0  # an excess that no plan has: it says that there is none
 QUICK = 25  # steps of Newton before the search falls back on a bracket
-TOLERANCE = 1e-7  # of the last step: the error is its square
+TOLERANCE = 1e-7  # of Newton's last step: the error is its square
+NEAR = 1e-5  # of Halley's last step: the error is its cube
 
 
 def mass_under(stage: Stage, drift: float, centre: float) -> Array:
@@ -56,25 +58,29 @@ def score_above(stage: Stage, time: float, target: float, drift: float, centre: 
     if target < LEAST:
         return np.inf
     mass, step = mass_under(stage, drift, centre), time - stage.time
-    if mass.sum() <= target:
+    left = float(np.add.reduce(mass))
+    if left <= target:
         return -np.inf
     sd = step**0.5
     position, slopes = (stage.nodes + drift * step) / sd, mass * ROOT
-    log_target = float(np.log(target))
-    # The logarithm of the probability is concave, and both these starts lie above the root: Newton's steps come down to it.
-    alone = float(drift * time - special.ndtri(target) * np.sqrt(time)) / sd
-    score = min(alone, float(position.max() - special.ndtri(target / mass.sum())))
+    log_target = math.log(target)
+    # Both these starts lie above the root. The logarithm of the probability is concave, so steps of Newton come down to it;
+    # Halley's, which also know the curvature, come in two or three.
+    alone = (drift * time - special.ndtri(target) * time**0.5) / sd
+    score = float(min(alone, np.maximum.reduce(position) - special.ndtri(target / left)))
     for _ in range(STEPS):
         gap = position - score
         value = float(special.ndtr(gap) @ mass)
         if value < TINY:
             score -= 1.0
             continue
-        slope = float(np.exp(-0.5 * np.square(gap)) @ slopes)
-        change = (log_target - np.log(value)) * value / slope
+        density = np.exp(-0.5 * gap * gap) * slopes
+        slope, bend = float(np.add.reduce(density)) / value, float(density @ gap) / value
+        newton = (log_target - math.log(value)) / slope
+        change = newton / max(1.0 - newton * (bend / slope + slope) / 2.0, 0.5)
         score -= change
-        if abs(change) <= TOLERANCE * (1.0 + abs(score)):
-            return float(score * sd)
+        if abs(change) <= NEAR * (1.0 + abs(score)):
+            return score * sd
     message = f"a bound at {time:g}: {STEPS} steps were not enough"
     raise ConvergenceError(message, last=np.array([score * sd]))
 

@@ -67,10 +67,11 @@ def advance(stage: Stage, time: float, following: float, region: tuple[float, fl
     ``centre`` and serves all drifts within ``spread`` of it.
     """
     centre, spread = window
-    step, root = time - stage.time, time**0.5
-    lower, inner, upper = (root * bound for bound in region)
+    # Python's own floats: their arithmetic takes a third of the time of numpy's.
+    step, root, following = time - stage.time, time**0.5, float(following)
+    lower, inner, upper = (root * float(bound) for bound in region)
     # A finite bound is followed far out: the next one may lie there. On the open side of a one-sided test nothing is.
-    low = max(lower, (centre - spread) * time - (REACH if np.isinf(lower) else FAR) * root)
+    low = max(lower, (centre - spread) * time - (REACH if lower == -math.inf else FAR) * root)
     high = min(upper, (centre + spread) * time + FAR * root)
     pieces = [(low, min(-inner, high)), (max(inner, low), high)] if inner > 0.0 else [(low, high)]
     sd = (1.0 / step + 1.0 / (following - time)) ** -0.5
@@ -89,17 +90,17 @@ def _grid(low: float, high: float, panel: float) -> tuple[Array, Array]:
         )
     half = (high - low) / count / 2.0
     centres = low + half * np.arange(1.0, 2.0 * count, 2.0)
-    nodes = np.add.outer(centres, half * NODES).ravel()
-    return nodes, np.multiply.outer(np.full(count, half), WEIGHTS).ravel()
+    nodes = (centres[:, None] + half * NODES).ravel()
+    return nodes, np.tile(half * WEIGHTS, count)
 
 
 def _density(stage: Stage, scores: Array, step: float, shift: float) -> Array:
     """Return the sub-density of the score one step on; both node sets ascend, so only a band of the kernel is summed."""
-    sd, count = float(np.sqrt(step)), stage.nodes.size
+    sd, count = step**0.5, stage.nodes.size
     sources, targets = stage.nodes / sd, (scores - shift) / sd
     mass = stage.mass * (ROOT / sd)
     if count <= 2 * BLOCK:
-        return np.exp(-0.5 * np.square(targets[:, None] - sources)) @ mass
+        return _kernel(targets, sources) @ mass
     back = stage.time / (stage.time + step)  # where a far score most probably came from, as a part of it
     answer = np.empty_like(scores)
     for start in range(0, scores.size, BLOCK):
@@ -107,8 +108,16 @@ def _density(stage: Stage, scores: Array, step: float, shift: float) -> Array:
         low, high = float(rows[0]), float(rows[-1])
         first, last = np.searchsorted(sources, (min(low, low * back) - BAND, max(high, high * back) + BAND))
         band = slice(min(int(first), count - BLOCK), max(int(last), BLOCK))
-        answer[start : start + BLOCK] = np.exp(-0.5 * np.square(rows[:, None] - sources[band])) @ mass[band]
+        answer[start : start + BLOCK] = _kernel(rows, sources[band]) @ mass[band]
     return answer
+
+
+def _kernel(targets: Array, sources: Array) -> Array:
+    """Return exp(-gap^2 / 2) of all pairs, without temporaries."""
+    gap = targets[:, None] - sources
+    gap *= gap
+    gap *= -0.5
+    return np.exp(gap, out=gap)
 
 
 class Steps(NamedTuple):
