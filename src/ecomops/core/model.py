@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ecomops.core.errors import named_error
-from ecomops.core.labels import axes_of, common_labels, core_of, markers_of, shared_index
+from ecomops.core.labels import PLAIN, axes_of, common_labels, core_of, markers_of, shared_index
 from ecomops.core.messages import explain
 from ecomops.core.reading import refuse
 
@@ -163,6 +163,8 @@ class Model(BaseModel):
         """Return the names and batch axes of the fields that have some."""
         found = []
         for name, value in self.__dict__.items():
+            if type(value) in PLAIN:
+                continue
             if isinstance(value, np.ndarray):
                 if (core := self.__cores__.get(name)) is not None and (shape := batch_of(value, core)):
                     found.append((name, shape))

@@ -60,7 +60,7 @@ class _Binding:
     def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the checked arguments; a wrong or missing keyword stays a TypeError."""
         try:
-            return cast("tuple[tuple[Any, ...], dict[str, Any]]", self.bind(*args, **kwargs))
+            return self.bind(*args, **kwargs)  # type: ignore[no-any-return]
         except ValidationError as error:
             try:
                 self.signature.bind(*args, **kwargs)

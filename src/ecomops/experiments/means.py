@@ -282,7 +282,7 @@ def part_of(moments: MomentsByArm, arm: str | int, metric: str | Ratio, role: st
     names = moments.arms.tolist()
     if arm not in names:
         raise InputError(f"{role} must be one of {names}, got {arm!r}{where}")
-    part = moments[arm]
+    part: Moments = moments.moments[names.index(arm)]
     arguments = ("metric.numerator", "metric.denominator") if isinstance(metric, Ratio) else ("metric",)
     for argument, column in zip(arguments, columns_of(metric), strict=True):
         if column not in part.columns:

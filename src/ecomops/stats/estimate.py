@@ -26,7 +26,7 @@ from ecomops.core import (
 Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 LiftMethod: TypeAlias = Literal["fieller", "delta", "log"]
 Freedom: TypeAlias = Annotated[float | Array | Any, Floats(gt=0, inf=True)]
-LOG_2 = np.log(2.0)
+LOG_2 = float(np.log(2.0))
 FAR = 1e-280  # below it a tail is found by its logarithm
 NO_ERROR = "the standard error is 0: the units show no variation to judge it by"
 FRACTIONS = 12  # 8 give 15 digits where the tail is used
@@ -111,8 +111,12 @@ class Estimate(Model):
 
     def _check_fields(self) -> None:
         """Check the rules between the fields."""
-        with np.errstate(over="ignore"):
-            most = self.standard_error * self.baseline_error
+        error, baseline = self.standard_error, self.baseline_error
+        if isinstance(error, float) and isinstance(baseline, float):
+            most: Any = error * baseline  # Python's own floats overflow in silence
+        else:
+            with np.errstate(over="ignore"):
+                most = error * baseline
         check(
             abs(self.covariance) <= most * (1.0 + 1e-9) + 1e-300,
             "covariance must be within standard_error * baseline_error",
@@ -146,7 +150,7 @@ class Estimate(Model):
         signed = abs(statistic) if alternative == "two-sided" else statistic if alternative == "greater" else -statistic
         log_p = log_sf(signed, self.degrees_of_freedom)
         if alternative == "two-sided":
-            log_p = np.minimum(log_p + LOG_2, 0.0)
+            log_p = np.minimum(log_p + LOG_2, 0.0) if isinstance(log_p, np.ndarray) else min(log_p + LOG_2, 0.0)
         return TestResult(
             statistic=_where(known, statistic),
             p_value=_where(known, np.exp(log_p)),
@@ -259,10 +263,10 @@ def log_sf(statistic: Any, freedom: Any) -> Any:
     if isinstance(statistic, float) and isinstance(freedom, float):
         # One number, the most common case: the branches below, without arrays.
         if freedom == np.inf:
-            return special.log_ndtr(-statistic)
+            return float(special.log_ndtr(-statistic))
         direct = special.stdtr(freedom, -statistic)
         if direct >= FAR or statistic <= 0:
-            return np.log(direct)
+            return float(np.log(direct))
     statistic = np.asarray(statistic, dtype=np.float64)
     finite = np.isfinite(freedom)
     safe = np.where(finite, freedom, 1.0)

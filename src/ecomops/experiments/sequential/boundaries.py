@@ -80,7 +80,7 @@ def score_above(stage: Stage, time: float, target: float, drift: float, centre: 
         change = newton / max(1.0 - newton * (bend / slope + slope) / 2.0, 0.5)
         score -= change
         if abs(change) <= NEAR * (1.0 + abs(score)):
-            return score * sd
+            return float(score * sd)
     message = f"a bound at {time:g}: {STEPS} steps were not enough"
     raise ConvergenceError(message, last=np.array([score * sd]))
 

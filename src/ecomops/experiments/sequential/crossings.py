@@ -100,7 +100,8 @@ def _density(stage: Stage, scores: Array, step: float, shift: float) -> Array:
     sources, targets = stage.nodes / sd, (scores - shift) / sd
     mass = stage.mass * (ROOT / sd)
     if count <= 2 * BLOCK:
-        return _kernel(targets, sources) @ mass
+        whole: Array = _kernel(targets, sources) @ mass
+        return whole
     back = stage.time / (stage.time + step)  # where a far score most probably came from, as a part of it
     answer = np.empty_like(scores)
     for start in range(0, scores.size, BLOCK):
@@ -114,7 +115,7 @@ def _density(stage: Stage, scores: Array, step: float, shift: float) -> Array:
 
 def _kernel(targets: Array, sources: Array) -> Array:
     """Return exp(-gap^2 / 2) of all pairs, without temporaries."""
-    gap = targets[:, None] - sources
+    gap: Array = targets[:, None] - sources
     gap *= gap
     gap *= -0.5
     return np.exp(gap, out=gap)
